@@ -1,0 +1,86 @@
+/**
+ * What the parts of the processor see of each other. The processor (`processor.ts`) implements `Core`; the
+ * MMU, the code cache and the system instructions are handed to it and reach one another through it.
+ */
+import type { ProcessorPort } from "./outside.ts";
+import type { CpuState } from "./state.ts";
+
+/** Why memory is touched: decides permission checks and the page-fault error code (SDM vol. 3A 4.6, 4.7). */
+export const Access = {
+  READ: 0,
+  WRITE: 1,
+  EXECUTE: 2,
+  /** Added to READ or WRITE: implicit supervisor access (descriptor tables, TSS, interrupt frames). */
+  SYSTEM: 4,
+} as const;
+
+/**
+ * Linear memory for TypeScript helpers: paging, permissions, A/D bits, MMIO and code invalidation included.
+ * Addresses are unsigned 64-bit linear addresses (segmentation already applied). Every method throws `Fault`:
+ * #PF with CR2 set, or #GP(0) for a non-canonical address (callers that need #SS check before).
+ * An access that crosses a page checks both pages before it changes anything.
+ */
+export interface LinearMemory {
+  /** `access` is `Access.READ` or `Access.READ | Access.SYSTEM`. Sizes 1, 2, 4; unsigned result. */
+  read(address: bigint, size: 1 | 2 | 4, access?: number): number;
+  read64(address: bigint, access?: number): bigint;
+  write(address: bigint, size: 1 | 2 | 4, value: number, access?: number): void;
+  write64(address: bigint, value: bigint, access?: number): void;
+  /** Up to 4096 bytes; checks all pages first. */
+  readBytes(address: bigint, length: number, access?: number): Uint8Array;
+  writeBytes(address: bigint, bytes: Uint8Array, access?: number): void;
+  /** Faults exactly as a write of `length` bytes would, and changes nothing but A/D bits. */
+  probeWrite(address: bigint, length: number, access?: number): void;
+}
+
+/** What the system instructions need of address translation. */
+export interface Translation {
+  /** Recomputes TLB_KEY and JUMP_KEY after CPL, CR0, CR4, EFER, RFLAGS.AC or PKRU changed. */
+  contextChanged(cpu: CpuState): void;
+  /** CR3 was written: `keep` when bit 63 asked to keep this PCID's translations. */
+  addressSpaceChanged(cpu: CpuState, keep: boolean): void;
+  /** Drops every translation, global ones too. */
+  flushAll(cpu: CpuState): void;
+  /** INVLPG and INVPCID type 0. */
+  flushPage(cpu: CpuState, address: bigint): void;
+}
+
+/** Virtual time as the processor's instructions see it. */
+export interface TimeSource {
+  /** The time-stamp counter now, exact to the instruction (IA32_TSC_ADJUST included). */
+  tsc(cpu: CpuState): bigint;
+  /** WRMSR to IA32_TIME_STAMP_COUNTER. */
+  setTsc(cpu: CpuState, value: bigint): void;
+}
+
+/** The unknown is loud: one line per distinct message. */
+export interface CoreLog {
+  unknown(message: string): void;
+}
+
+/** Ring transitions and exceptions, for tracing and statistics. Absent observers cost nothing. */
+export interface SystemObserver {
+  /** An exception or interrupt is about to be delivered. */
+  event?(
+    cpu: CpuState,
+    kind: "fault" | "interrupt" | "software" | "nmi",
+    vector: number,
+    error: number,
+  ): void;
+  /** Control passed between rings or address spaces: cause by mnemonic. */
+  ring?(cpu: CpuState, from: number, to: number, cause: string): void;
+}
+
+export interface Core {
+  readonly memory: LinearMemory;
+  readonly translation: Translation;
+  readonly port: ProcessorPort;
+  readonly time: TimeSource;
+  readonly log: CoreLog;
+  observer: SystemObserver | null;
+  /**
+   * The code segment, SS.B, CPL, CR0, CR4, EFER or RFLAGS changed: recomputes MODE and the translation
+   * context. Cheap; called by whatever loads segments or control registers.
+   */
+  modeChanged(cpu: CpuState): void;
+}

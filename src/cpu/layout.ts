@@ -113,6 +113,8 @@ export const MSR_TSC_AUX = 0x310;
 export const MSR_PAT = 0x318;
 export const MSR_XSS = 0x320;
 export const PKRU = 0x328;
+/** i64: the interrupt shadow of STI covers the instruction at this RIP only. */
+export const SHADOW_RIP = 0x330;
 
 /** i32 */
 export const MXCSR = 0x338;

@@ -5,7 +5,10 @@ import { bitLength, type FloatFormat, infinity, pack, type Unpacked, unpack, zer
 import { denormalOperands, invalid, nanResult, operand } from "./nan.ts";
 import { lastRounding, roundPack, shiftRightRound } from "./round.ts";
 
-/** Converts between formats (CVTSS2SD, CVTSD2SS, FLD m32/m64, FST m32/m64, VCVTPH2PS, ...). */
+/**
+ * Converts between formats (CVTSS2SD, CVTSD2SS, FLD m32/m64, FST m32/m64, VCVTPH2PS, VCVTPS2PH). Half
+ * precision knows neither FTZ nor, as a source, DAZ and DE (SDM vol. 1, 14.4.1).
+ */
 export function convert(from: FloatFormat, to: FloatFormat, bits: bigint, env: FloatEnvironment): bigint {
   const a = operand(from, bits, env);
   const nan = nanResult(to, a, a, env);

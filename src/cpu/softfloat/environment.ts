@@ -93,3 +93,14 @@ export function blocked(env: FloatEnvironment): boolean {
 export function unmasked(env: FloatEnvironment): boolean {
   return (env.flags & ~env.masks) !== 0;
 }
+
+/**
+ * Flags a packed SSE instruction leaves, from those of its elements each computed by itself: an unmasked
+ * exception found before the computation in any element keeps every element from being computed, so that no
+ * overflow, underflow or inexact result is reported (SDM vol. 1, 11.5.3.2 and E.4.1).
+ */
+export function packedFlags(elements: readonly number[], masks: number): number {
+  let flags = 0;
+  for (const element of elements) flags |= element;
+  return flags & PRE_COMPUTATION & ~masks ? flags & PRE_COMPUTATION : flags;
+}

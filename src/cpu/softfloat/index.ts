@@ -41,6 +41,7 @@ export {
   OE,
   PE,
   PRE_COMPUTATION,
+  packedFlags,
   type Rounding,
   setSseEnvironment,
   setX87Environment,

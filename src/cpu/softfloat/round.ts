@@ -92,7 +92,7 @@ function underflow(
   significand: bigint,
   precision: number,
 ): bigint {
-  if (env.flushToZero) {
+  if (env.flushToZero && format.name !== "binary16") {
     env.flags |= UE | PE;
     return zero(format, sign);
   }

@@ -1,0 +1,516 @@
+/**
+ * What a semantic definition works with. A definition is a function `(s: Stage) => void` that emits
+ * WebAssembly for one instruction; what it is handed decides what comes out:
+ *
+ * - Interpreter: `Fields` reads the record at run time, so one piece of code serves every register,
+ *   displacement and immediate of that instruction form.
+ * - Specialised: `Fields` returns constants taken from one record; the builder folds the rest away.
+ *
+ * Rules for definitions
+ * - Values are i64, zero-extended from the operand width when read. `write` takes the low bits of any value.
+ * - A read is evaluated where `read()` is called, so the value stays what it was.
+ * - Everything that can fault comes before the first change of state. `Operand.update` has checked the
+ *   memory for writing before it calls its function.
+ */
+import {
+  choose,
+  type FunctionBuilder,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  load,
+  type V128,
+} from "../../wasm/index.ts";
+import type { OperandSpec, Row } from "../decode/rows.ts";
+import { Vector } from "../fault.ts";
+import {
+  FLAGS_SYSTEM,
+  GPR,
+  RIP_PAGE,
+  SEGMENT_BASE,
+  SEGMENT_STRIDE,
+  SEGMENTS,
+  Segment,
+  X87,
+  X87_STRIDE,
+  XMM,
+  XMM_STRIDE,
+  ZERO,
+} from "../layout.ts";
+import { Gpr } from "../registers.ts";
+import { Flags, type Width } from "./flags.ts";
+import type { MemoryPath } from "./memory-path.ts";
+
+/** The decoded instruction's fields: run-time loads, or constants. */
+export interface Fields {
+  /** Block offset of a register operand. */
+  register(slot: "a" | "b" | "c" | "base" | "index" | "segmentBase"): I32;
+  scale(): I32;
+  /** `RecordFlag` bits. */
+  flags(): I32;
+  /** Sign-extended displacement. */
+  displacement(): I64;
+  immediate(): I64;
+  /** Page offset of the next instruction. */
+  next(): I32;
+  length(): I32;
+}
+
+/** How an instruction ends other than by falling through to the next one. */
+export interface Exits {
+  /** A fault has been recorded in the state: leave at once. */
+  fault(): void;
+  /** Go to a RIP. Ends the code path. */
+  jump(target: I64): void;
+  /** Follow the direct branch's displacement when `taken`, else the next instruction. Ends the code path. */
+  branch(taken: I32): void;
+  /** The next instruction, but the run loop looks at pending events first. Ends the code path. */
+  event(): void;
+  /** Calls the TypeScript helper of that name and follows its outcome. Ends the code path. */
+  helper(name: string): void;
+}
+
+/** What is known of an instruction form when its code is emitted. */
+export interface Form {
+  readonly row: Row;
+  /** 64-bit code segment. */
+  readonly long: boolean;
+  /** Effective operand size (what `v` means) and address size in bytes. */
+  readonly operandSize: 2 | 4 | 8;
+  readonly addressSize: 2 | 4 | 8;
+  /** Whether ModRM.rm is a memory operand. */
+  readonly memory: boolean;
+  /** The repeat prefix of a row that has `rep`. */
+  readonly repeat: "" | "rep" | "repne";
+}
+
+const WIDTH_OF_SIZE: Record<string, number> = {
+  b: 1,
+  w: 2,
+  d: 4,
+  q: 8,
+  dq: 16,
+  x: 16,
+  ps: 16,
+  pd: 16,
+  ss: 4,
+  sd: 8,
+};
+
+/** Bytes that an operand letter means under an operand size. */
+export function operandWidth(spec: OperandSpec, operandSize: 2 | 4 | 8): number {
+  if (spec.size === "v") return operandSize;
+  if (spec.size === "z") return Math.min(operandSize, 4);
+  if (spec.size === "y") return operandSize === 8 ? 8 : 4;
+  return WIDTH_OF_SIZE[spec.size] ?? operandSize;
+}
+
+export class Stage {
+  readonly b: FunctionBuilder;
+  /** The current processor's block. */
+  readonly cpu: I32;
+  readonly form: Form;
+  readonly fields: Fields;
+  readonly exits: Exits;
+  readonly path: MemoryPath;
+  readonly flags: Flags;
+  readonly operands: readonly Operand[];
+
+  constructor(b: FunctionBuilder, cpu: I32, form: Form, fields: Fields, exits: Exits, path: MemoryPath) {
+    this.b = b;
+    this.cpu = cpu;
+    this.form = form;
+    this.fields = fields;
+    this.exits = exits;
+    this.path = path;
+    this.flags = new Flags(b, cpu);
+    this.operands = form.row.operands.map((spec) => this.#operand(spec));
+  }
+
+  get long(): boolean {
+    return this.form.long;
+  }
+  get operandSize(): 2 | 4 | 8 {
+    return this.form.operandSize;
+  }
+  get addressSize(): 2 | 4 | 8 {
+    return this.form.addressSize;
+  }
+
+  #operand(spec: OperandSpec): Operand {
+    const width = operandWidth(spec, this.form.operandSize);
+    const register = (slot: "a" | "b" | "c") => new RegisterOperand(this, this.fields.register(slot), width);
+    switch (spec.kind) {
+      case "fixed":
+        return this.gpr(spec.register, width as Width);
+      case "const":
+        return new ImmediateOperand(this, i64(spec.register), width);
+      case "G":
+      case "V":
+      case "P":
+      case "S":
+      case "C":
+      case "D":
+        return register("a");
+      case "Z":
+      case "R":
+      case "U":
+      case "N":
+        return register("b");
+      case "H":
+      case "B":
+        return register("c");
+      case "E":
+      case "W":
+      case "Q":
+      case "M":
+        return this.form.memory ? new MemoryOperand(this, this.#offset(), width) : register("b");
+      case "O":
+        return new MemoryOperand(this, this.b.let(this.truncateAddress(this.fields.immediate())), width);
+      case "I":
+        return new ImmediateOperand(this, this.fields.immediate(), width);
+      case "J":
+      case "A":
+        return new ImmediateOperand(this, this.fields.displacement(), width);
+      default:
+        throw new Error(`operand letter ${spec.text} in: ${this.form.row.text}`);
+    }
+  }
+
+  /** The memory operand's effective address, before segmentation; evaluated once. */
+  #offset(): I64 {
+    const { fields, cpu } = this;
+    const part = (slot: I32) => (slot.constant === ZERO ? i64(0) : load("i64.load", cpu.add(slot)));
+    const sum = part(fields.register("base"))
+      .add(part(fields.register("index")).shl(fields.scale().toU64()))
+      .add(fields.displacement());
+    return this.b.let(this.truncateAddress(sum));
+  }
+
+  /**
+   * Effective addresses are truncated to the address size. In 64-bit code 32-bit addresses are rare enough
+   * to be decided at run time from the record's flags.
+   */
+  truncateAddress(address: I64): I64 {
+    const { b, fields, form } = this;
+    const flags = fields.flags();
+    if (form.long) {
+      const narrow = flags.and(0x08);
+      if (narrow.constant !== null) return narrow.constant ? address.and(0xffff_ffffn) : address;
+      const value = b.local("i64");
+      b.set(value, address);
+      b.if(narrow, () => b.set(value, value.and(0xffff_ffffn)));
+      return value;
+    }
+    return address.and(choose(flags.and(0x10), i64(0xffff), i64(0xffff_ffffn)));
+  }
+
+  operand(index: number): Operand {
+    const operand = this.operands[index];
+    if (!operand) throw new Error(`operand ${index} of: ${this.form.row.text}`);
+    return operand;
+  }
+
+  /** A register operand of the record in a width of the caller's choice. */
+  register(slot: "a" | "b" | "c", width: number): Operand {
+    return new RegisterOperand(this, this.fields.register(slot), width);
+  }
+
+  /** A fixed general register (by encoding: SPL, not AH, for 4). */
+  gpr(register: number, width: Width): Operand {
+    return new RegisterOperand(this, i32(GPR + register * 8), width);
+  }
+  /** AH, the implicit operand of 8-bit MUL and DIV, LAHF and SAHF. */
+  ah(): Operand {
+    return new RegisterOperand(this, i32(GPR + 1), 1);
+  }
+  xmm(register: number, width = 16): Operand {
+    return new RegisterOperand(this, i32(XMM + register * XMM_STRIDE), width);
+  }
+  mmx(register: number): Operand {
+    return new RegisterOperand(this, i32(X87 + register * X87_STRIDE), 8);
+  }
+
+  segmentBase(segment: number): I64 {
+    return load("i64.load", this.cpu, SEGMENTS + segment * SEGMENT_STRIDE + SEGMENT_BASE);
+  }
+
+  /** FLAGS_SYSTEM: the flags that are not lazy. */
+  systemFlags(): I32 {
+    return load("i32.load", this.cpu, FLAGS_SYSTEM);
+  }
+
+  /** RIP of the following instruction. */
+  nextRip(): I64 {
+    const next = load("i64.load", this.cpu, RIP_PAGE).add(this.fields.next().toU64());
+    return this.form.long ? next : next.and(0xffff_ffffn);
+  }
+
+  /** Raises an exception when `condition` holds. */
+  faultIf(condition: I32, vector: number, error: number | I32 = 0): void {
+    this.b.if(condition, () => {
+      this.path.recordFault(vector, error);
+      this.exits.fault();
+    });
+  }
+
+  /** #GP(0) unless the branch target is canonical (64-bit code only). */
+  checkTarget(target: I64): void {
+    if (!this.form.long) return;
+    this.faultIf(this.path.nonCanonical(target), Vector.GP);
+  }
+
+  // ---- Memory by segment and offset -----------------------------------------------------------------
+
+  /** Reads `width` bytes at an offset in a segment. */
+  loadAt(segment: number, offset: I64, width: Width): I64 {
+    return new MemoryOperand(this, offset, width, segment).read();
+  }
+  storeAt(segment: number, offset: I64, width: Width, value: I64): void {
+    new MemoryOperand(this, offset, width, segment).write(value);
+  }
+
+  // ---- Stack -------------------------------------------------------------------------------------------
+
+  /** The stack pointer as an offset in SS. */
+  stackPointer(): I64 {
+    const rsp = this.b.let(load("i64.load", this.cpu, GPR + Gpr.RSP * 8));
+    if (this.form.long) return rsp;
+    return this.b.let(rsp.and(this.#stackMask()));
+  }
+  #stackMask(): I64 {
+    return choose(this.path.stack32(), i64(0xffff_ffffn), i64(0xffff));
+  }
+  /** Sets RSP, ESP or SP by the stack's address size. */
+  setStackPointer(value: I64): void {
+    const { b, cpu } = this;
+    if (this.form.long) {
+      b.store("i64.store", cpu, value, GPR + Gpr.RSP * 8);
+      return;
+    }
+    const pointer = b.let(value);
+    b.if(
+      this.path.stack32(),
+      () => b.store("i64.store", cpu, pointer.and(0xffff_ffffn), GPR + Gpr.RSP * 8),
+      () => b.store("i64.store16", cpu, pointer, GPR + Gpr.RSP * 8),
+    );
+  }
+  /** `pointer + delta` in the stack's address size. */
+  stackOffset(pointer: I64, delta: number | I64): I64 {
+    const sum = pointer.add(delta);
+    return this.b.let(this.form.long ? sum : sum.and(this.#stackMask()));
+  }
+
+  push(width: Width, value: I64): void {
+    const pointer = this.stackOffset(this.stackPointer(), -width);
+    this.storeAt(Segment.SS, pointer, width, value);
+    this.setStackPointer(pointer);
+  }
+
+  /** Reads the top of the stack; the caller moves the pointer by `commit()` once nothing can fault. */
+  popBegin(width: Width): { value: I64; commit: () => void } {
+    const pointer = this.stackPointer();
+    const value = this.loadAt(Segment.SS, pointer, width);
+    return { value, commit: () => this.setStackPointer(this.stackOffset(pointer, width)) };
+  }
+  pop(width: Width): I64 {
+    const { value, commit } = this.popBegin(width);
+    commit();
+    return value;
+  }
+}
+
+/** A source or destination of an instruction. */
+export abstract class Operand {
+  readonly stage: Stage;
+  /** Bytes. */
+  readonly width: number;
+  constructor(stage: Stage, width: number) {
+    this.stage = stage;
+    this.width = width;
+  }
+  abstract readonly isMemory: boolean;
+  /** 1, 2, 4 or 8 bytes, zero-extended; wider operands give their low 8 bytes. */
+  abstract read(): I64;
+  abstract write(value: I64): void;
+  /** Read-modify-write; memory is checked for writing before `compute` runs. */
+  abstract update(compute: (old: I64) => I64): void;
+  /** All 16 bytes. */
+  abstract readV(): V128;
+  abstract writeV(value: V128): void;
+
+  /** As `read`, sign-extended. */
+  readSigned(): I64 {
+    return this.stage.b.let(this.read().signExtend((this.width * 8) as 8 | 16 | 32 | 64));
+  }
+  get bits(): number {
+    return this.width * 8;
+  }
+  get scalar(): Width {
+    return Math.min(this.width, 8) as Width;
+  }
+}
+
+/** Loads by width, zero-extended. */
+export const LOAD: Record<Width, `i64.${string}`> = {
+  1: "i64.load8_u",
+  2: "i64.load16_u",
+  4: "i64.load32_u",
+  8: "i64.load",
+};
+export const STORE: Record<Width, string> = {
+  1: "i64.store8",
+  2: "i64.store16",
+  4: "i64.store32",
+  8: "i64.store",
+};
+
+export class RegisterOperand extends Operand {
+  override readonly isMemory = false;
+  /** Block offset. */
+  readonly slot: I32;
+
+  constructor(stage: Stage, slot: I32, width: number) {
+    super(stage, width);
+    this.slot = slot;
+  }
+
+  /** Address and constant offset, so that a fixed register needs no addition. */
+  #at(): [I32, number] {
+    const { cpu } = this.stage;
+    return this.slot.constant !== null ? [cpu, this.slot.constant] : [cpu.add(this.slot), 0];
+  }
+
+  override read(): I64 {
+    const [address, offset] = this.#at();
+    return this.stage.b.let(load(LOAD[this.scalar], address, offset));
+  }
+  override write(value: I64): void {
+    const { b } = this.stage;
+    const [address, offset] = this.#at();
+    // A 32-bit result clears the upper half of the register (SDM vol. 1 3.4.1.1).
+    if (this.width === 4) b.store("i64.store", address, value.and(0xffff_ffffn), offset);
+    else b.store(STORE[this.scalar], address, value, offset);
+  }
+  /** Writes without clearing what lies above: XMM and MMX elements. */
+  writeElement(value: I64): void {
+    const [address, offset] = this.#at();
+    this.stage.b.store(STORE[this.scalar], address, value, offset);
+  }
+  override update(compute: (old: I64) => I64): void {
+    this.write(compute(this.read()));
+  }
+  override readV(): V128 {
+    const [address, offset] = this.#at();
+    return this.stage.b.let(load("v128.load", address, offset));
+  }
+  override writeV(value: V128): void {
+    const [address, offset] = this.#at();
+    this.stage.b.store("v128.store", address, value, offset);
+  }
+}
+
+export class ImmediateOperand extends Operand {
+  override readonly isMemory = false;
+  readonly #value: I64;
+  constructor(stage: Stage, value: I64, width: number) {
+    super(stage, width);
+    this.#value = value;
+  }
+  override read(): I64 {
+    const value = this.stage.b.let(this.#value);
+    return this.width >= 8 ? value : this.stage.b.let(value.and((1n << BigInt(this.width * 8)) - 1n));
+  }
+  /** Immediates are stored sign-extended: no mask needed. */
+  override readSigned(): I64 {
+    return this.stage.b.let(this.#value);
+  }
+  override write(): void {
+    throw new Error("an immediate is no destination");
+  }
+  override update(): void {
+    throw new Error("an immediate is no destination");
+  }
+  override readV(): V128 {
+    throw new Error("an immediate is no vector");
+  }
+  override writeV(): void {
+    throw new Error("an immediate is no destination");
+  }
+}
+
+export class MemoryOperand extends Operand {
+  override readonly isMemory = true;
+  /** Effective address (offset in the segment), a local or constant. */
+  readonly offset: I64;
+  /** Fixed segment, or null for the record's. */
+  readonly segment: number | null;
+
+  constructor(stage: Stage, offset: I64, width: number, segment: number | null = null) {
+    super(stage, width);
+    this.offset = offset;
+    this.segment = segment;
+  }
+
+  /** The same operand `delta` bytes further on: bit strings, far pointers. */
+  displaced(delta: I64 | number, width = this.width): MemoryOperand {
+    const { stage } = this;
+    const offset = stage.b.let(stage.truncateAddress(this.offset.add(delta)));
+    return new MemoryOperand(stage, offset, width, this.segment);
+  }
+
+  /** The linear address, after the segment checks of legacy modes. */
+  #linear(write: boolean): I64 {
+    const { stage } = this;
+    if (!stage.long) return stage.path.legacyLinear(stage, this, write);
+    if (this.segment !== null) {
+      // 64-bit code: ES, CS, SS and DS have base 0 whatever they hold (SDM vol. 3A 3.2.4).
+      if (this.segment < Segment.FS) return this.offset;
+      return stage.b.let(this.offset.add(stage.segmentBase(this.segment)));
+    }
+    const slot = stage.fields.register("segmentBase");
+    if (slot.constant === ZERO) return this.offset;
+    return stage.b.let(this.offset.add(load("i64.load", stage.cpu.add(slot))));
+  }
+
+  override read(): I64 {
+    return this.stage.path.load(this.stage, this.#linear(false), this.scalar, this.#isStack());
+  }
+  override write(value: I64): void {
+    this.stage.path.store(
+      this.stage,
+      this.#linear(true),
+      this.scalar,
+      this.stage.b.let(value),
+      this.#isStack(),
+    );
+  }
+  override update(compute: (old: I64) => I64): void {
+    this.stage.path.update(this.stage, this.#linear(true), this.scalar, compute);
+  }
+  override readV(): V128 {
+    const linear = this.#linear(false);
+    this.#checkAlignment(linear);
+    return this.stage.path.loadV(this.stage, linear);
+  }
+  override writeV(value: V128): void {
+    const linear = this.#linear(true);
+    this.#checkAlignment(linear);
+    this.stage.path.storeV(this.stage, linear, this.stage.b.let(value));
+  }
+
+  /** SDM vol. 1 4.1.1: legacy SSE 16-byte operands are aligned, or #GP(0). */
+  #checkAlignment(linear: I64): void {
+    const { row } = this.stage.form;
+    if (row.vex || row.attributes.has("unaligned")) return;
+    this.stage.faultIf(linear.wrap().and(15).ne(0), Vector.GP);
+  }
+  #isStack(): boolean {
+    return this.segment === Segment.SS;
+  }
+}
+
+/** A semantic definition: emits the code of one instruction form. */
+export type Definition = (s: Stage) => void;
+export type Definitions = Record<string, Definition>;

@@ -165,24 +165,32 @@ export class I8042 {
     }
     switch (value) {
       case COMMAND.DISABLE_AUX:
-        return this.#setCommandByte(AUX_DISABLED, true);
+        this.#setCommandByte(AUX_DISABLED, true);
+        return;
       case COMMAND.ENABLE_AUX:
-        return this.#setCommandByte(AUX_DISABLED, false);
+        this.#setCommandByte(AUX_DISABLED, false);
+        return;
       case COMMAND.DISABLE_KEYBOARD:
-        return this.#setCommandByte(KEYBOARD_DISABLED, true);
+        this.#setCommandByte(KEYBOARD_DISABLED, true);
+        return;
       case COMMAND.ENABLE_KEYBOARD:
-        return this.#setCommandByte(KEYBOARD_DISABLED, false);
+        this.#setCommandByte(KEYBOARD_DISABLED, false);
+        return;
       case COMMAND.TEST_AUX:
       case COMMAND.TEST_KEYBOARD:
-        return this.#answer(INTERFACE_TEST_PASSED);
+        this.#answer(INTERFACE_TEST_PASSED);
+        return;
       case COMMAND.SELF_TEST:
         this.#setCommandByte(COMMAND_BYTE.SYSTEM, true);
-        return this.#answer(SELF_TEST_PASSED);
+        this.#answer(SELF_TEST_PASSED);
+        return;
       case COMMAND.READ_INPUT_PORT:
         // Bit 7: the keyboard lock is open.
-        return this.#answer(0x80);
+        this.#answer(0x80);
+        return;
       case COMMAND.READ_OUTPUT_PORT:
-        return this.#answer(this.#outputPort());
+        this.#answer(this.#outputPort());
+        return;
       case COMMAND.WRITE_OUTPUT_PORT:
       case COMMAND.WRITE_KEYBOARD_BUFFER:
       case COMMAND.WRITE_AUX_BUFFER:
@@ -203,13 +211,17 @@ export class I8042 {
       case NONE:
         // For the keyboard, and sending to it enables it. Nothing is plugged in.
         this.#setCommandByte(KEYBOARD_DISABLED, false);
-        return this.#answer(RESEND, false, true);
+        this.#answer(RESEND, false, true);
+        return;
       case COMMAND.WRITE_AUX_DEVICE:
-        return this.#answer(RESEND, true, true);
+        this.#answer(RESEND, true, true);
+        return;
       case COMMAND.WRITE_KEYBOARD_BUFFER:
-        return this.#answer(value);
+        this.#answer(value);
+        return;
       case COMMAND.WRITE_AUX_BUFFER:
-        return this.#answer(value, true);
+        this.#answer(value, true);
+        return;
       case COMMAND.WRITE_OUTPUT_PORT:
         s.a20 = (value & OUTPUT_PORT.A20) !== 0;
         if ((value & OUTPUT_PORT.NOT_RESET) === 0) this.#options.onReset();

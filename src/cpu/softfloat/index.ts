@@ -8,6 +8,7 @@
  *   if (unmasked(env)) ... raise #XM, write nothing; in any case mxcsr |= env.flags
  */
 
+export { reciprocal, reciprocalSquareRoot } from "./approximate.ts";
 export {
   add,
   divide,

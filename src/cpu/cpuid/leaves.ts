@@ -152,8 +152,8 @@ function basicLeaf(context: CpuidContext, leaf: number, subleaf: number): CpuidR
     case 1:
       return leaf1(context);
     case 2:
-      // One call suffices (01); no caches here, see leaf 4 (FF); data TLB, 4 KiB pages, 4-way, 64 entries (B3
-      // has 128, 57 16; 03 is 64) and instruction TLB, 4 KiB pages, 4-way, 32 entries (01).
+      // One call suffices (01); caches as leaf 4 says (FF); data TLB for 4 KiB pages, 4-way, 64 entries (03);
+      // instruction TLB for 4 KiB pages, 4-way, 32 entries (01).
       return { eax: 0x0103_ff01, ebx: 0, ecx: 0, edx: 0 };
     case 4:
       return leaf4(context, model.caches[subleaf]);
@@ -253,5 +253,5 @@ export function cpuid(context: CpuidContext, leaf: number, subleaf: number): Cpu
   if (context.model.features.has("hypervisor") && leaf >= 0x4000_0000 && leaf <= 0x4000_00ff) {
     return hypervisorLeaf(context, leaf);
   }
-  return basicLeaf(context, leaf <= MAX_BASIC_LEAF ? leaf : MAX_BASIC_LEAF, subleaf);
+  return basicLeaf(context, Math.min(leaf, MAX_BASIC_LEAF), subleaf);
 }

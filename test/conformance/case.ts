@@ -41,6 +41,17 @@ export interface ConformanceCase {
   /** A 512-byte FXSAVE64 image, or null for the environment's default. */
   readonly fx: Uint8Array | null;
   readonly patches: readonly Patch[];
+  readonly unspecified: Unspecified;
+}
+
+/** What the architecture leaves open in a case's outcome; comparing leaves it out. */
+export interface Unspecified {
+  /** Undefined RFLAGS bits, if the instruction completes. */
+  readonly rflags: number;
+  /** Bytes of memory whose content depends on the processor model. */
+  readonly memory: readonly { readonly address: number; readonly length: number }[];
+  /** Results that may differ by a relative error (f32) or by units in the last place (f80). */
+  readonly approximate: { readonly unit: "f32" | "f80"; readonly tolerance: number } | null;
 }
 
 /**
@@ -48,6 +59,9 @@ export interface ConformanceCase {
  * case's own bytes (RIP is then reported as it was before that INT3).
  */
 export const COMPLETED = 0xff;
+
+/** Outcome.vector of a case that did not end within a few milliseconds: always a mistake of the generator. */
+export const HUNG = 0xfe;
 
 export interface Outcome {
   /** Exception vector, or COMPLETED. */
@@ -136,5 +150,6 @@ export const VECTOR_NAMES: Readonly<Record<number, string>> = {
   16: "#MF",
   17: "#AC",
   19: "#XM",
+  [HUNG]: "hung",
   [COMPLETED]: "completed",
 };

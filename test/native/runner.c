@@ -18,6 +18,8 @@
 extern void on_signal(void);
 extern void restorer(void);
 
+/* Processor time after which a case that has not ended is given up as hung: between one and two ticks. */
+enum { TICK_MICROSECONDS = 50000 };
 enum { IN_BYTES = 1 << 20, OUT_BYTES = 1 << 20, STACK_BYTES = 1 << 16 };
 
 /* A window and its three other views: the writable alias, the content it starts with, the content the
@@ -37,6 +39,7 @@ static const struct test_case *current;
 static u8 current_case[sizeof(struct test_case) + FX_IMAGE] __attribute__((aligned(16)));
 static struct patch patched[MAX_PATCHES];
 static u32 patched_count;
+static u64 sequence, sequence_at_tick;
 
 static void die(const char *message) {
   u64 length = 0;
@@ -125,7 +128,7 @@ static void map_window(const struct window *w) {
   u64 protection = (w->protection & WINDOW_READ ? PROT_READ : 0) |
                    (w->protection & WINDOW_WRITE ? PROT_WRITE : 0) |
                    (w->protection & WINDOW_EXECUTE ? PROT_EXEC : 0);
-  i64 at = system6(SYS_mmap, w->address, w->size, protection, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+  i64 at = system6(SYS_mmap, w->address, w->size, protection, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd, 0);
   if (at != (i64)w->address) die("runner: a memory window cannot be mapped at its address");
   i64 alias = system6(SYS_mmap, 0, w->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (alias < 0 && alias > -4096) die("runner: mmap of a window's alias failed");
@@ -139,6 +142,8 @@ static void map_window(const struct window *w) {
   take(v->content, w->size);
   memcpy(v->expected, v->content, w->size);
   memcpy(v->alias, v->content, w->size);
+  /* Page-fault error codes tell whether a page is present: keep all of them so (a refusal is no failure). */
+  system2(SYS_mlock, w->address, w->size);
 }
 
 /* Writes to a window on the driver's behalf, whatever its protection; bytes outside any window are dropped. */
@@ -221,10 +226,12 @@ static void report(const struct siginfo *info, const struct ucontext *context) {
   r->selector[5] = gs;
   r->rip = m->rip;
   r->rflags = m->eflags;
-  r->vector = m->trapno;
+  r->vector = info->signal == SIGPROF ? VECTOR_HUNG : m->trapno;
   r->error_code = m->err;
   r->cr2 = 0;
-  if (m->trapno == VECTOR_PF) {
+  if (r->vector == VECTOR_HUNG) {
+    r->error_code = 0;
+  } else if (m->trapno == VECTOR_PF) {
     r->cr2 = m->cr2;
     r->error_code = page_fault_error(m->err, m->cr2);
   } else if (m->trapno == VECTOR_DB && info->code == TRAP_TRACE) {
@@ -286,6 +293,7 @@ static u64 load(struct ucontext *context) {
     at += sizeof *p + ((p->length + 7) & ~7u);
   }
 
+  sequence++;
   m->rax = c->gpr[0];
   m->rcx = c->gpr[1];
   m->rdx = c->gpr[2];
@@ -318,7 +326,11 @@ static u64 load(struct ucontext *context) {
 }
 
 u64 runner_signal(int signal, struct siginfo *info, struct ucontext *context) {
-  (void)signal;
+  if (signal == SIGPROF && sequence != sequence_at_tick) {
+    /* The case that a timer tick interrupted has not run for a whole tick yet: let it go on. */
+    sequence_at_tick = sequence;
+    return (context->mcontext.eflags & (RFLAGS_NT | RFLAGS_ID)) | 2;
+  }
   if (current) report(info, context);
   if (out_end > OUT_BYTES / 2) flush();
   return load(context);
@@ -327,12 +339,14 @@ u64 runner_signal(int signal, struct siginfo *info, struct ucontext *context) {
 /* ---- set-up ---- */
 
 static void install_handlers(void) {
-  static const u8 signals[] = {SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS};
+  static const u8 signals[] = {SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGPROF};
   struct stack stack = {reserve(STACK_BYTES), 0, STACK_BYTES};
   if (system2(SYS_sigaltstack, (u64)&stack, 0) < 0) die("runner: sigaltstack failed");
   struct action action = {(u64)on_signal, SA_SIGINFO | SA_ONSTACK | SA_RESTORER, (u64)restorer, ~0ul};
   for (u32 i = 0; i < sizeof signals; i++)
     if (system4(SYS_rt_sigaction, signals[i], (u64)&action, 0, 8) < 0) die("runner: rt_sigaction failed");
+  struct timer timer = {0, TICK_MICROSECONDS, 0, TICK_MICROSECONDS};
+  if (system3(SYS_setitimer, ITIMER_PROF, (u64)&timer, 0) < 0) die("runner: setitimer failed");
 }
 
 void runner_main(void) {

@@ -55,7 +55,7 @@ struct patch {
 };
 
 enum { RESULT_HAS_FX = 1 };
-enum { VECTOR_COMPLETED = 0xff };
+enum { VECTOR_HUNG = 0xfe, VECTOR_COMPLETED = 0xff };
 
 struct result {
   u32 size, flags;

@@ -14,16 +14,19 @@ enum {
   SYS_close = 3,
   SYS_mmap = 9,
   SYS_rt_sigaction = 13,
+  SYS_setitimer = 38,
   SYS_ftruncate = 77,
   SYS_sigaltstack = 131,
+  SYS_mlock = 149,
   SYS_modify_ldt = 154,
   SYS_exit_group = 231,
   SYS_memfd_create = 319
 };
 enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
-enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_FIXED_NOREPLACE = 0x100000 };
+enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_POPULATE = 0x8000, MAP_FIXED_NOREPLACE = 0x100000 };
 enum { EINTR = 4 };
-enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11 };
+enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGPROF = 27 };
+enum { ITIMER_PROF = 2 };
 enum { TRAP_TRACE = 2 };
 enum { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_PF = 14 };
 enum { RFLAGS_NT = 1 << 14, RFLAGS_ID = 1 << 21 };
@@ -43,6 +46,10 @@ struct stack {
   void *base;
   i32 flags;
   u64 size;
+};
+
+struct timer {
+  u64 interval_seconds, interval_microseconds, seconds, microseconds;
 };
 
 struct siginfo {

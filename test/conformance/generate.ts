@@ -1,0 +1,299 @@
+/**
+ * The case generator: row + mode + seed -> case. Deterministic; every case can be made again on its own.
+ */
+import { Code, FlowControl, Mnemonic, OpKind, Register } from "iced-x86";
+import type { ConformanceCase, Mode, Unspecified } from "./case.ts";
+import { writeInstruction } from "./encoding.ts";
+import {
+  CODE_BASE,
+  codeBase,
+  DATA_BASE,
+  DEFAULT_SELECTORS,
+  HIGH_BASE,
+  PAGE,
+  SELECTOR,
+} from "./environment.ts";
+import { APPROXIMATE } from "./exclusions.ts";
+import { randomFxImage } from "./floats.ts";
+import { isAllowed } from "./instruction-rows.ts";
+import { caseSeed, operandValue, SplitMix } from "./random.ts";
+import type { GeneratorRow } from "./rows.ts";
+import { CS, DS, ES, FS, GS, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
+import { tune } from "./tuning.ts";
+import { operandBits, shiftCount, undefinedFlags } from "./undefined.ts";
+
+const ATTEMPTS = 40;
+
+/** @returns the case, or null when the row has no instance in this mode that belongs to the suite. */
+export function generateCase(
+  row: GeneratorRow,
+  mode: Mode,
+  seed: number,
+  index: number,
+): ConformanceCase | null {
+  const random = new SplitMix(caseSeed(seed, `${row.id}/${mode}`, index));
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const sketch = new Sketch(
+      random,
+      mode,
+      Uint8Array.from(writeInstruction(row, mode, random)),
+      selectors(mode, random),
+    );
+    try {
+      placeCode(sketch);
+      sketch.decode();
+      if (!isAllowed(sketch.instruction.code) || leftOut(sketch)) continue;
+      fillState(sketch, row);
+      tune(sketch);
+      chooseEnd(sketch);
+      if (leftOutByState(sketch)) continue;
+      return finish(sketch, row);
+    } finally {
+      sketch.free();
+    }
+  }
+  return null;
+}
+
+function selectors(mode: Mode, random: SplitMix): number[] {
+  const s = [...DEFAULT_SELECTORS[mode]];
+  if (mode === 64) {
+    if (random.oneIn(8)) s[random.pick([ES, DS, FS, GS])] = random.pick([0, SELECTOR.userData]);
+    return s;
+  }
+  const wide = mode === 32;
+  if (wide && random.oneIn(8)) s[CS] = SELECTOR.code32;
+  if (random.oneIn(8))
+    s[SS] = random.pick([
+      SELECTOR.data16,
+      SELECTOR.dataLimit,
+      SELECTOR.dataExpandDown,
+      SELECTOR.dataExpandDown16,
+      SELECTOR.userData,
+    ]);
+  if (random.oneIn(6))
+    s[random.pick([ES, DS, FS, GS])] = random.pick([
+      0,
+      SELECTOR.dataLimit,
+      SELECTOR.dataReadOnly,
+      SELECTOR.dataExpandDown,
+      SELECTOR.dataExpandDown16,
+      SELECTOR.userData,
+      SELECTOR.data16,
+      SELECTOR.user32Code,
+    ]);
+  return s;
+}
+
+/** Mostly amid a page; sometimes so that fetching the instruction crosses or leaves a page or the segment. */
+function placeCode(s: Sketch): void {
+  const { random } = s;
+  const { length } = s.bytes;
+  switch (random.below(40)) {
+    case 0:
+      s.codeAddress = CODE_BASE + PAGE - random.below(length);
+      break;
+    case 1:
+      s.codeAddress = CODE_BASE + 2 * PAGE - 1 - random.below(length);
+      break;
+    case 2:
+      s.codeAddress =
+        (codeBase(s.selectors[CS]) ? CODE_BASE + 0x1_0000 : CODE_BASE + 2 * PAGE) - 1 - random.below(length);
+      break;
+    default:
+      s.codeAddress = CODE_BASE + 256 + random.below(PAGE - 512);
+  }
+  if (s.selectors[CS] === SELECTOR.code32 && s.codeAddress >= CODE_BASE + 2 * PAGE)
+    s.codeAddress = CODE_BASE + 2 * PAGE - 1;
+}
+
+const nearCodeEnd = (s: Sketch): boolean => {
+  const offset = s.codeAddress - CODE_BASE + s.bytes.length;
+  return offset >= (offset > 0xf000 ? 0x1_0000 : 2 * PAGE);
+};
+
+const FAR_LOADS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Lss, Mnemonic.Lfs, Mnemonic.Lgs]);
+const DOUBLE_SHIFTS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Shld, Mnemonic.Shrd]);
+
+/** Instances of allowed forms that the suite leaves out all the same; each with its reason. */
+function leftOut(s: Sketch): boolean {
+  const { instruction: i, mode } = s;
+  if (i.isInvalid) return false;
+  if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
+  if (i.code === Code.Bswap_r16) return true; // the result is undefined
+  const near =
+    i.isJmpNear ||
+    i.isJmpShort ||
+    i.isCallNear ||
+    i.isJccShortOrNear ||
+    i.isLoop ||
+    i.isLoopcc ||
+    i.isJcxShort;
+  const prefix66 = i.mnemonic !== Mnemonic.INVALID && hasPrefix(s, 0x66);
+  // 66H on a near branch in 64-bit mode: ignored on Intel processors, 16-bit RIP on AMD's.
+  if (
+    mode === 64 &&
+    prefix66 &&
+    (near ||
+      i.isJmpNearIndirect ||
+      i.isCallNearIndirect ||
+      i.mnemonic === Mnemonic.Ret ||
+      i.mnemonic === Mnemonic.Xbegin)
+  )
+    return true;
+  // REX.W on far pointers in memory: 64-bit offsets on Intel processors, ignored on AMD's.
+  if (
+    mode === 64 &&
+    i.memorySize !== 0 &&
+    (i.isJmpFarIndirect || i.isCallFarIndirect || FAR_LOADS.has(i.mnemonic)) &&
+    s.operandSize === 10
+  )
+    return true;
+  // LOCK MOV CR0 is MOV CR8 on AMD processors.
+  if (i.mnemonic === Mnemonic.Mov && hasPrefix(s, 0xf0) && usesControlRegister(s)) return true;
+  // UD0 has no ModRM byte on AMD processors: only its #UD is common to all.
+  if (i.mnemonic === Mnemonic.Ud0 && nearCodeEnd(s)) return true;
+  return false;
+}
+
+function hasPrefix(s: Sketch, prefix: number): boolean {
+  for (const byte of s.bytes) {
+    if (byte === prefix) return true;
+    const legacy =
+      byte === 0x66 ||
+      byte === 0x67 ||
+      byte === 0xf0 ||
+      byte === 0xf2 ||
+      byte === 0xf3 ||
+      (byte & 0xe7) === 0x26 ||
+      (byte & 0xfe) === 0x64;
+    if (!legacy && !(s.mode === 64 && (byte & 0xf0) === 0x40)) return false;
+  }
+  return false;
+}
+
+function usesControlRegister(s: Sketch): boolean {
+  const { instruction: i } = s;
+  for (let n = 0; n < i.opCount; n++)
+    if (
+      i.opKind(n) === OpKind.Register &&
+      i.opRegister(n) >= Register.CR0 &&
+      i.opRegister(n) <= Register.CR15
+    )
+      return true;
+  return false;
+}
+
+function leftOutByState(s: Sketch): boolean {
+  // SHLD, SHRD by more than the operand's width: the result is undefined.
+  return DOUBLE_SHIFTS.has(s.instruction.mnemonic) && shiftCount(s) > operandBits(s);
+}
+
+const usesFx = (row: GeneratorRow): boolean =>
+  (row.map === 0 && row.opcode[0]! >= 0xd8 && row.opcode[0]! <= 0xdf) ||
+  row.opcode[0] === 0x9b ||
+  (row.map === 1 && row.opcode[0] === 0xae);
+
+/** iced-x86's register ranges that live in the FXSAVE image. */
+function touchesFx(s: Sketch, row: GeneratorRow): boolean {
+  if (usesFx(row)) return true;
+  const { instruction: i } = s;
+  for (let n = 0; n < i.opCount; n++) {
+    if (i.opKind(n) !== OpKind.Register) continue;
+    const r = i.opRegister(n);
+    if ((r >= Register.XMM0 && r <= Register.XMM31) || (r >= Register.MM0 && r <= Register.ST7)) return true;
+  }
+  return i.mnemonic === Mnemonic.Emms;
+}
+
+function fillState(s: Sketch, row: GeneratorRow): void {
+  const { random, mode } = s;
+  const count = mode === 64 ? 16 : 8;
+  for (let i = 0; i < count; i++)
+    s.gpr[i] = mode === 64 ? operandValue(random) : operandValue(random) & WIDTH_MASK[32];
+  if (mode === 64) {
+    const bases = [
+      0n,
+      BigInt(DATA_BASE),
+      BigInt(DATA_BASE - 0x40),
+      BigInt(HIGH_BASE),
+      BigInt.asUintN(47, operandValue(random)),
+      0xffff_8000_0000_0000n,
+    ];
+    s.fsBase = random.pick(bases);
+    s.gsBase = random.pick(bases);
+  }
+  s.rflags = random.u32() & 0x8d5;
+  if (random.oneIn(8)) s.rflags |= 1 << 10; // DF
+  if (random.oneIn(48)) s.rflags |= 1 << 18; // AC
+  if (random.oneIn(24)) s.rflags |= 1 << 21; // ID
+  if (random.oneIn(48)) s.rflags |= 1 << 14; // NT
+  if (touchesFx(s, row)) s.fx = randomFxImage(random);
+  s.placeStack();
+}
+
+function chooseEnd(s: Sketch): void {
+  const { instruction: i, random } = s;
+  const flow = i.flowControl;
+  const branches = flow !== FlowControl.Next && flow !== FlowControl.Exception;
+  const trap = i.isInvalid || nearCodeEnd(s) || branchesIntoItself(s);
+  s.end = trap || random.oneIn(branches ? 3 : 12) ? "trap" : "breakpoint";
+}
+
+/** A relative branch whose target is one of its own bytes would run again, or run as something else. */
+function branchesIntoItself(s: Sketch): boolean {
+  const { instruction: i } = s;
+  if (
+    i.opCount === 0 ||
+    (i.op0Kind !== OpKind.NearBranch16 &&
+      i.op0Kind !== OpKind.NearBranch32 &&
+      i.op0Kind !== OpKind.NearBranch64)
+  )
+    return false;
+  const distance = i.nearBranchTarget - i.ip;
+  return distance >= -1n && distance <= 15n;
+}
+
+function finish(s: Sketch, row: GeneratorRow): ConformanceCase {
+  if (s.mode !== 64) for (let i = 0; i < 8; i++) s.gpr[i] = s.gpr[i]! & WIDTH_MASK[32];
+  return {
+    row: row.id,
+    mode: s.mode,
+    bytes: s.bytes,
+    codeAddress: s.codeAddress,
+    end: s.end,
+    selectors: s.selectors,
+    gpr: s.gpr,
+    rflags: s.rflags,
+    fsBase: s.fsBase,
+    gsBase: s.gsBase,
+    fx: s.fx,
+    patches: s.patches,
+    unspecified: unspecified(s, row),
+  };
+}
+
+/** What comparing must leave out: the flags and bytes the architecture does not define for this case. */
+function unspecified(s: Sketch, row: GeneratorRow): Unspecified {
+  const { instruction: i } = s;
+  if (i.isInvalid) return { rflags: 0, memory: [], approximate: null };
+  const memory: { address: number; length: number }[] = [];
+  if (s.operandAddress !== null && SAVES_FX.has(i.mnemonic)) {
+    // FOP, FIP, FDP: AMD processors store them only while an exception is pending. MXCSR_MASK: the model's.
+    memory.push({ address: s.operandAddress + 6, length: 18 }, { address: s.operandAddress + 28, length: 4 });
+    if (i.mnemonic === Mnemonic.Fxsave || i.mnemonic === Mnemonic.Fxsave64)
+      memory.push({ address: s.operandAddress + 416, length: 96 });
+  }
+  return {
+    rflags: undefinedFlags(s) | row.undefinedFlags,
+    memory,
+    approximate: APPROXIMATE.get(i.mnemonic) ?? null,
+  };
+}
+
+const SAVES_FX: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Fxsave,
+  Mnemonic.Fxsave64,
+  Mnemonic.Xsave,
+  Mnemonic.Xsave64,
+]);

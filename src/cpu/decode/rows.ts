@@ -3,7 +3,7 @@
  *
  * A row is one line: `encoding | mnemonic operands | attributes`, e.g. `0F B0 | CMPXCHG Eb,Gb | lock`.
  *
- * encoding    [NP|66|F3|F2] [VEX.L0|L1|LIG[.W0|.W1]] [0F|0F38|0F3A] opcode[+r] [/digit] [mem|reg]
+ * encoding    [NP|66|F3|F2] [VEX.L0|L1|LIG[.W0|.W1]] [0F|0F38|0F3A] opcode[+r] [/digit] [mem|reg [rm=n]]
  *             A prefix named here is mandatory: it selects the row and is no operand-size or repeat prefix.
  * operands    the letters of SDM vol. 2 appendix A.2, and `Z` for the register in the opcode's low bits;
  *             fixed registers by name (AL, CL, DX, rAX)
@@ -71,6 +71,8 @@ export interface Row {
   readonly digit: number;
   /** ModRM.mod restriction. */
   readonly mod: "any" | "mem" | "reg";
+  /** ModRM.rm that selects the row, or -1: instructions whose ModRM byte is part of the opcode. */
+  readonly rm: number;
   readonly hasModrm: boolean;
   readonly mnemonic: string;
   readonly operands: readonly OperandSpec[];
@@ -115,6 +117,7 @@ export function parseRow(line: string, id: number): Row {
   let opcodeRegister = false;
   let digit = -1;
   let mod: Row["mod"] = "any";
+  let rm = -1;
   for (const token of encoding.split(/\s+/)) {
     if (opcode < 0 && /^(NP|66|F3|F2)$/.test(token)) {
       prefix = token as MandatoryPrefix;
@@ -134,6 +137,7 @@ export function parseRow(line: string, id: number): Row {
       opcodeRegister = token.endsWith("+r");
     } else if (/^\/[0-7]$/.test(token)) digit = Number(token[1]);
     else if (token === "mem" || token === "reg") mod = token;
+    else if (/^rm=[0-7]$/.test(token)) rm = Number(token[3]);
     else throw new Error(`decode row ${line}: token ${token}`);
   }
   if (opcode < 0) throw new Error(`decode row without opcode: ${line}`);
@@ -162,6 +166,7 @@ export function parseRow(line: string, id: number): Row {
     opcodeRegister,
     digit,
     mod,
+    rm,
     hasModrm,
     mnemonic,
     operands,

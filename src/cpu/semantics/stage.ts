@@ -166,6 +166,11 @@ export class Stage {
       case "Q":
       case "M":
         return this.form.memory ? new MemoryOperand(this, this.#offset(), width) : register("b");
+      // String operands: DS:rSI, whose segment a prefix replaces, and ES:rDI (SDM vol. 2 appendix A.2.1).
+      case "X":
+        return new MemoryOperand(this, this.gpr(Gpr.RSI, this.form.addressSize).read(), width);
+      case "Y":
+        return new MemoryOperand(this, this.gpr(Gpr.RDI, this.form.addressSize).read(), width, Segment.ES);
       case "O":
         return new MemoryOperand(this, this.b.let(this.truncateAddress(this.fields.immediate())), width);
       case "I":

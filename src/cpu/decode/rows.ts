@@ -119,7 +119,7 @@ export function parseRow(line: string, id: number): Row {
   let mod: Row["mod"] = "any";
   let rm = -1;
   for (const token of encoding.split(/\s+/)) {
-    if (opcode < 0 && /^(NP|66|F3|F2)$/.test(token)) {
+    if (opcode < 0 && map === 0 && !vex && /^(NP|66|F3|F2)$/.test(token)) {
       prefix = token as MandatoryPrefix;
     } else if (token.startsWith("VEX.")) {
       vex = true;

@@ -27,6 +27,10 @@ export function cpuBlock(index: number): number {
 export const GPR = 0x000;
 /** Always zero: the base or index of an address that has none. */
 export const ZERO = 0x080;
+/** i64: CS.base in 16- and 32-bit code, 0 in 64-bit code: RIP + this = linear address. */
+export const CODE_BASE = 0x3f0;
+/** Constant 0x1_0000: an index register for RIP-relative displacements that leave the range of i32. */
+export const CONST_10000 = 0x3f8;
 /** RIP of the current instruction, exact whenever emitted code is not running. */
 export const RIP = 0x088;
 /**

@@ -1,0 +1,335 @@
+/**
+ * Decoded code, keyed by physical page and decode mode, so that address-space switches keep it.
+ *
+ * A block is a run of records from an entry point to the first branch, page end or MAX_BLOCK instructions.
+ * Every block starts at an entry: a jump into its middle makes a block of its own, which keeps instruction
+ * counts exact. Records of a page whose bytes change are not freed but turned STALE, so that links and
+ * running code find their way to the new bytes; the space comes back when the region fills up and all is
+ * dropped.
+ */
+import { type Decoder, MAX_LENGTH, Outcome } from "./decode/decoder.ts";
+import * as R from "./decode/record.ts";
+import { RECORD_SIZE } from "./decode/record.ts";
+import { Vector } from "./fault.ts";
+import { LINK_OTHER_PAGE } from "./interpreter/main-function.ts";
+import { BUILTINS, Builtin } from "./interpreter/outcome.ts";
+import { CODE_BASE, JUMP_KEY, MODE, RECORDS, RECORDS_SIZE, RIP, RIP_PAGE } from "./layout.ts";
+import { Mode } from "./modes.ts";
+import type { CpuState } from "./state.ts";
+
+const PAGE = 4096;
+/** Longest block in instructions; R_COUNT is a byte. */
+const MAX_BLOCK = 64;
+/** Records set aside for single-stepped instructions: never cached, rewritten each time. */
+const STEP_AREA = RECORDS;
+const STEP_RECORDS = 4;
+const FIRST = RECORDS + STEP_RECORDS * RECORD_SIZE;
+const END = RECORDS + RECORDS_SIZE - (MAX_BLOCK + 2) * RECORD_SIZE;
+
+/** What the code cache needs of memory management. */
+export interface CodeMemory {
+  /** Physical address of an instruction byte, or -1 with the fault recorded in the state. */
+  translateExecute(cpu: CpuState, low: number, high: number): number;
+  /** Host address of a physical page's RAM, or 0 where there is none. */
+  hostPage(physical: number): number;
+  /** A byte of memory that is not RAM. */
+  readDevice(physical: number): number;
+  /** Stores to these bytes have to be reported by `CodeCache.invalidatePage` from now on. */
+  markCode(physical: number, length: number): void;
+  clearCode(physicalPage: number): void;
+  /** Enters a record into the current processor's jump cache. */
+  cacheJump(cpu: CpuState, low: number, high: number, key: number, record: number): void;
+  /** Drops every processor's jump cache. */
+  clearJumpCaches(): void;
+}
+
+interface CodePage {
+  /** Record by `offset << 4 | mode`. */
+  readonly entries: Map<number, number>;
+  /** Instructions that run into the next page, with the physical page of their tail. */
+  readonly crossing: Map<number, { readonly record: number; readonly tailPage: number }>;
+  /** Start and end of each run of records that holds bytes of this page. */
+  readonly ranges: number[];
+}
+
+export class CodeCache {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #decoder: Decoder;
+  readonly #memory: CodeMemory;
+  readonly #pages = new Map<number, CodePage>();
+  readonly #fetchBuffer = new Uint8Array(32);
+  #next = FIRST;
+  /** Counters for statistics. */
+  readonly counters = { blocks: 0, instructions: 0, invalidations: 0, flushes: 0, lookups: 0 };
+
+  constructor(memory: WebAssembly.Memory, decoder: Decoder, codeMemory: CodeMemory) {
+    this.#view = new DataView(memory.buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#decoder = decoder;
+    this.#memory = codeMemory;
+  }
+
+  /**
+   * The record of the instruction at RIP, decoding it if need be; enters it into the jump cache and sets
+   * RIP_PAGE. @returns 0 when fetching faults: the fault is recorded in the state.
+   */
+  lookup(cpu: CpuState): number {
+    this.counters.lookups++;
+    if (this.#next >= END) this.flush();
+    const { view } = cpu;
+    const low = view.getInt32(RIP, true);
+    const high = view.getInt32(RIP + 4, true);
+    const mode = cpu.i32(MODE);
+    // The linear address: RIP + CODE_BASE. The base is 0 in 64-bit code and below 2^32 elsewhere.
+    const long = (mode & Mode.SIZE) === Mode.CODE_64;
+    const linearLow = long ? low : (low + view.getInt32(CODE_BASE, true)) | 0;
+    const linearHigh = long ? high : 0;
+    const physical = this.#memory.translateExecute(cpu, linearLow, linearHigh);
+    if (physical < 0) return 0;
+    const offset = physical & (PAGE - 1);
+    this.#setRipPage(cpu, low, high, offset);
+    const record = this.#find(cpu, physical, linearLow, linearHigh, mode);
+    if (record !== 0) this.#memory.cacheJump(cpu, low, high, cpu.i32(JUMP_KEY), record);
+    return record;
+  }
+
+  /** RIP_PAGE = RIP - offset, 64 bits. */
+  #setRipPage(cpu: CpuState, low: number, high: number, offset: number): void {
+    const base = (low - offset) | 0;
+    cpu.setI32(RIP_PAGE, base);
+    cpu.setI32(RIP_PAGE + 4, low >>> 0 < offset ? high - 1 : high);
+  }
+
+  #find(cpu: CpuState, physical: number, linearLow: number, linearHigh: number, mode: number): number {
+    const pageNumber = Math.floor(physical / PAGE);
+    const offset = physical & (PAGE - 1);
+    const key = (offset << 4) | mode;
+    let page = this.#pages.get(pageNumber);
+    if (page) {
+      const known = page.entries.get(key);
+      if (known !== undefined) return known;
+      const crossing = page.crossing.get(key);
+      if (crossing) {
+        const tail = this.#memory.translateExecute(cpu, ...nextPage(linearLow, linearHigh));
+        if (tail < 0) return 0;
+        if (Math.floor(tail / PAGE) === crossing.tailPage) return crossing.record;
+      }
+    }
+    const host = this.#memory.hostPage(pageNumber * PAGE);
+    if (host !== 0) {
+      const start = this.#next;
+      const end = this.#decodeBlock(host, pageNumber * PAGE, offset, mode, start, MAX_BLOCK);
+      if (end > start) {
+        page = this.#page(pageNumber);
+        page.entries.set(key, start);
+        page.ranges.push(start, end);
+        this.#next = end;
+        return start;
+      }
+    }
+    return this.#decodeAlone(cpu, physical, linearLow, linearHigh, mode, this.#next, host !== 0 ? key : -1);
+  }
+
+  #page(pageNumber: number): CodePage {
+    let page = this.#pages.get(pageNumber);
+    if (!page) {
+      page = { entries: new Map(), crossing: new Map(), ranges: [] };
+      this.#pages.set(pageNumber, page);
+    }
+    return page;
+  }
+
+  /**
+   * Decodes from `offset` of a page in RAM.
+   * @returns the address after the last record; `at` itself when the first instruction crosses the page.
+   */
+  #decodeBlock(
+    host: number,
+    physicalPage: number,
+    offset: number,
+    mode: number,
+    at: number,
+    most: number,
+  ): number {
+    const view = this.#view;
+    let position = offset;
+    let count = 0;
+    let record = at;
+    for (;;) {
+      if (position >= PAGE) return this.#builtin(record, Builtin.PAGE_END, position, count);
+      if (count === most) return this.#builtin(record, Builtin.GOTO, position, count);
+      const outcome = this.#decoder.decode(
+        this.#bytes,
+        host + position,
+        host + PAGE,
+        mode,
+        position,
+        view,
+        record,
+      );
+      if (outcome === Outcome.MORE) {
+        return count === 0 ? at : this.#builtin(record, Builtin.PAGE_END, position, count);
+      }
+      if (outcome !== Outcome.OK) {
+        this.#memory.markCode(physicalPage + position, Math.min(MAX_LENGTH, PAGE - position));
+        return this.#raise(record, outcome, position, count + 1);
+      }
+      const alone = this.#decoder.standsAlone;
+      // A repeated string instruction is a block of its own: it may leave and come back, and each time
+      // counts what its block holds.
+      if (alone && count > 0) return this.#builtin(record, Builtin.GOTO, position, count);
+      const { length } = this.#decoder;
+      this.#memory.markCode(physicalPage + position, length);
+      position += length;
+      count++;
+      this.counters.instructions++;
+      view.setUint8(record + R.R_COUNT, count);
+      this.#setLinks(record, position, mode);
+      record += RECORD_SIZE;
+      if (this.#decoder.endsBlock || alone) {
+        return this.#builtin(record, position >= PAGE ? Builtin.PAGE_END : Builtin.GOTO, position, count);
+      }
+    }
+  }
+
+  /** A direct branch whose target is in the same page can be linked; otherwise it asks the jump cache. */
+  #setLinks(record: number, next: number, mode: number): void {
+    if (!this.#decoder.row!.operands.some((operand) => operand.kind === "J")) return;
+    const view = this.#view;
+    const target = next + view.getInt32(record + R.R_DISP, true);
+    // 16-bit code may wrap inside a page: left to the jump cache.
+    const near = target >= 0 && target < PAGE && (mode & Mode.SIZE) !== Mode.CODE_16;
+    view.setUint32(record + R.R_LINK_TAKEN, near ? 0 : LINK_OTHER_PAGE, true);
+    view.setUint32(record + R.R_LINK_NEXT, next < PAGE ? 0 : LINK_OTHER_PAGE, true);
+  }
+
+  #builtin(record: number, handler: number, next: number, count: number): number {
+    const view = this.#view;
+    this.#bytes.fill(0, record, record + RECORD_SIZE);
+    view.setUint16(record + R.R_HANDLER, handler, true);
+    view.setUint16(record + R.R_NEXT, next, true);
+    view.setUint8(record + R.R_COUNT, count);
+    return record + RECORD_SIZE;
+  }
+
+  #raise(record: number, outcome: number, position: number, count: number): number {
+    const end = this.#builtin(record, Builtin.RAISE, position, count);
+    this.#view.setInt32(record + R.R_IMM, outcome === Outcome.TOO_LONG ? Vector.GP : Vector.UD, true);
+    return end;
+  }
+
+  /**
+   * One instruction that crosses into the next page or does not lie in RAM. With `key` >= 0 it is cached
+   * under its two physical pages.
+   */
+  #decodeAlone(
+    cpu: CpuState,
+    physical: number,
+    linearLow: number,
+    linearHigh: number,
+    mode: number,
+    record: number,
+    key: number,
+  ): number {
+    const offset = physical & (PAGE - 1);
+    const head = Math.min(MAX_LENGTH, PAGE - offset);
+    const buffer = this.#fetchBuffer;
+    this.#fetch(physical, head, 0);
+    let outcome = this.#decoder.decode(buffer, 0, head, mode, offset, this.#view, record);
+    let tailPage = -1;
+    if (outcome === Outcome.MORE) {
+      const tail = this.#memory.translateExecute(cpu, ...nextPage(linearLow, linearHigh));
+      if (tail < 0) return 0;
+      tailPage = Math.floor(tail / PAGE);
+      this.#fetch(tail, MAX_LENGTH, head);
+      outcome = this.#decoder.decode(buffer, 0, head + MAX_LENGTH, mode, offset, this.#view, record);
+    }
+    let end: number;
+    if (outcome === Outcome.OK) {
+      const next = offset + this.#decoder.length;
+      this.#view.setUint8(record + R.R_COUNT, 1);
+      this.counters.instructions++;
+      this.#setLinks(record, next, mode);
+      if (this.#decoder.row!.operands.some((operand) => operand.kind === "J")) {
+        this.#view.setUint32(record + R.R_LINK_TAKEN, LINK_OTHER_PAGE, true);
+        this.#view.setUint32(record + R.R_LINK_NEXT, LINK_OTHER_PAGE, true);
+      }
+      end = this.#builtin(record + RECORD_SIZE, Builtin.PAGE_END, next, 1);
+    } else end = this.#raise(record, outcome, offset, 1);
+    if (key >= 0 && record !== STEP_AREA) {
+      this.#memory.markCode(physical, head);
+      const page = this.#page(Math.floor(physical / PAGE));
+      page.ranges.push(record, end);
+      if (tailPage >= 0) {
+        page.crossing.set(key, { record, tailPage });
+        if (this.#memory.hostPage(tailPage * PAGE) !== 0) {
+          this.#memory.markCode(tailPage * PAGE, MAX_LENGTH);
+          this.#page(tailPage).ranges.push(record, end);
+        }
+      } else page.entries.set(key, record);
+    }
+    if (record !== STEP_AREA) this.#next = end;
+    return record;
+  }
+
+  #fetch(physical: number, length: number, to: number): void {
+    const host = this.#memory.hostPage(physical - (physical % PAGE));
+    const offset = physical % PAGE;
+    for (let i = 0; i < length; i++) {
+      this.#fetchBuffer[to + i] =
+        host !== 0 ? this.#bytes[host + offset + i]! : this.#memory.readDevice(physical + i);
+    }
+  }
+
+  /**
+   * Decodes the instruction at RIP alone, into a scratch area: single-stepping.
+   * @returns as `lookup`
+   */
+  decodeOne(cpu: CpuState): number {
+    const low = cpu.view.getInt32(RIP, true);
+    const high = cpu.view.getInt32(RIP + 4, true);
+    const mode = cpu.i32(MODE);
+    const long = (mode & Mode.SIZE) === Mode.CODE_64;
+    const linearLow = long ? low : (low + cpu.view.getInt32(CODE_BASE, true)) | 0;
+    const linearHigh = long ? high : 0;
+    const physical = this.#memory.translateExecute(cpu, linearLow, linearHigh);
+    if (physical < 0) return 0;
+    this.#setRipPage(cpu, low, high, physical & (PAGE - 1));
+    return this.#decodeAlone(cpu, physical, linearLow, linearHigh, mode, STEP_AREA, -1);
+  }
+
+  /** A store is about to change code in this page: its records become stale. */
+  invalidatePage(pageNumber: number): void {
+    const page = this.#pages.get(pageNumber);
+    if (!page) return;
+    this.counters.invalidations++;
+    this.#pages.delete(pageNumber);
+    const view = this.#view;
+    for (let i = 0; i < page.ranges.length; i += 2) {
+      for (let record = page.ranges[i]!; record < page.ranges[i + 1]!; record += RECORD_SIZE) {
+        const handler = view.getUint16(record + R.R_HANDLER, true);
+        if (handler < BUILTINS && handler !== Builtin.RAISE) continue;
+        view.setUint16(record + R.R_HANDLER, Builtin.STALE, true);
+        // A stale record executes nothing: only what came before it counts.
+        view.setUint8(record + R.R_COUNT, view.getUint8(record + R.R_COUNT) - 1);
+      }
+    }
+    this.#memory.clearCode(pageNumber);
+  }
+
+  /** Drops everything. Only between runs of emitted code. */
+  flush(): void {
+    this.counters.flushes++;
+    for (const pageNumber of this.#pages.keys()) this.#memory.clearCode(pageNumber);
+    this.#pages.clear();
+    this.#memory.clearJumpCaches();
+    this.#next = FIRST;
+  }
+}
+
+/** The linear address of the next page, as halves. */
+function nextPage(low: number, high: number): [number, number] {
+  const next = (low & ~(PAGE - 1)) + PAGE;
+  return [next | 0, next > 0x7fff_ffff || (next === 0 && low < 0) ? (high + 1) | 0 : high];
+}

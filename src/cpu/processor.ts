@@ -1,0 +1,409 @@
+/**
+ * The processor: runs emitted code in slices, and does between slices what emitted code leaves to it:
+ * faults, interrupts, mode changes, single-stepping, decoding.
+ */
+import { CodeCache, type CodeMemory } from "./code-cache.ts";
+import type { Core, CoreLog, SystemObserver, TimeSource } from "./core.ts";
+import { Decoder } from "./decode/decoder.ts";
+import { R_COUNT, R_LENGTH, R_NEXT } from "./decode/record.ts";
+import type { Row } from "./decode/rows.ts";
+import { Fault, Vector } from "./fault.ts";
+import { Handlers } from "./interpreter/handlers.ts";
+import { HandlerOutcome } from "./interpreter/outcome.ts";
+import {
+  BUDGET,
+  CHAIN_LINK,
+  CODE_BASE,
+  CONST_10000,
+  CPU_INDEX,
+  CURRENT_RECORD,
+  DR,
+  Exit,
+  FAULT_ERROR,
+  FAULT_VECTOR,
+  FLAGS_SYSTEM,
+  HELPER_VALUE,
+  MODE,
+  PENDING,
+  RIP,
+  RIP_PAGE,
+  SEGMENT_ATTRIBUTES,
+  SEGMENT_BASE,
+  SEGMENT_STRIDE,
+  SEGMENTS,
+  Segment,
+  SHADOW,
+  SHADOW_RIP,
+  Shadow,
+} from "./layout.ts";
+import { Mode } from "./modes.ts";
+import { EVENT, type ProcessorPort } from "./outside.ts";
+import { Cr0, Efer, Flag } from "./registers.ts";
+import type { Definitions } from "./semantics/stage.ts";
+import type { CpuState } from "./state.ts";
+import {
+  ACTIVITY,
+  Activity,
+  activity,
+  NMI_BLOCKED,
+  PENDING_DEBUG,
+  wokenByInterrupt,
+} from "./system/cold-state.ts";
+import { Attribute } from "./system/descriptor.ts";
+import { deliverEvent, type EventKind } from "./system/events.ts";
+import { RecordView, type SystemHelpers } from "./system/helper.ts";
+import { legacyAddress } from "./system/segmentation.ts";
+
+/** The MMU as the processor uses it. */
+export interface ProcessorMmu extends CodeMemory {
+  /** The processor whose slow paths run. */
+  current: CpuState;
+  slowRead(record: number, low: number, high: number, size: number): number;
+  slowWrite(record: number, low: number, high: number, size: number): number;
+  commit(): void;
+}
+
+export interface ProcessorOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly states: readonly CpuState[];
+  readonly rows: readonly Row[];
+  readonly definitions: Definitions;
+  readonly helpers: SystemHelpers;
+  /** Features of the CPU model that decoding depends on. */
+  readonly features: ReadonlySet<string>;
+  readonly mmu: ProcessorMmu;
+  readonly linear: Core["memory"];
+  readonly translation: Core["translation"];
+  readonly port: ProcessorPort;
+  readonly time: TimeSource;
+  readonly log: CoreLog;
+}
+
+/** Why `execute` came back before its budget was spent. */
+export const Stop = {
+  NONE: 0,
+  /** The processor waits (HLT, MWAIT, wait-for-SIPI). */
+  IDLE: 1,
+  /** Triple fault. */
+  SHUTDOWN: 2,
+} as const;
+
+export class Processor implements Core {
+  readonly memory: Core["memory"];
+  readonly translation: Core["translation"];
+  readonly port: ProcessorPort;
+  readonly time: TimeSource;
+  readonly log: CoreLog;
+  readonly states: readonly CpuState[];
+  readonly handlers: Handlers;
+  readonly decoder: Decoder;
+  readonly code: CodeCache;
+  observer: SystemObserver | null = null;
+  /** Called before each instruction while set: everything is single-stepped. */
+  onStep: ((cpu: CpuState) => void) | null = null;
+
+  readonly #mmu: ProcessorMmu;
+  readonly #run: (cpu: number, record: number) => number;
+  readonly #record: RecordView;
+  readonly #recordMemory: DataView;
+  readonly #helpers: SystemHelpers;
+  #cpu: CpuState;
+  /** BUDGET at the start of the running slice. */
+  #sliceBudget = 0;
+
+  constructor(options: ProcessorOptions) {
+    const { memory, mmu } = options;
+    this.memory = options.linear;
+    this.translation = options.translation;
+    this.port = options.port;
+    this.time = options.time;
+    this.log = options.log;
+    this.states = options.states;
+    this.#mmu = mmu;
+    this.#cpu = options.states[0]!;
+    this.#helpers = options.helpers;
+    this.#record = new RecordView(memory);
+    this.#recordMemory = new DataView(memory.buffer);
+    for (const state of options.states) {
+      state.setI32(CPU_INDEX, state.index);
+      state.setU64(CONST_10000, 0x1_0000n);
+    }
+    this.handlers = new Handlers(options.rows, options.definitions, {
+      memory,
+      slowRead: (record, low, high, size) => mmu.slowRead(record, low, high, size),
+      slowWrite: (record, low, high, size) => mmu.slowWrite(record, low, high, size),
+      commit: () => mmu.commit(),
+      legacyAddress: (record, offset, size) => this.#legacyAddress(record, offset, size),
+      helper: (index, record) => this.#callHelper(index, record),
+    });
+    this.#run = this.handlers.run;
+    this.decoder = new Decoder(options.rows, options.features, this.handlers);
+    this.code = new CodeCache(memory, this.decoder, mmu);
+  }
+
+  /** Instructions executed so far in the running slice, exact inside a helper or device access. */
+  get spent(): number {
+    return this.#sliceBudget - this.#cpu.i32(BUDGET);
+  }
+
+  /** Ends the running slice at the end of the current block. */
+  interruptSlice(): void {
+    const left = this.#cpu.i32(BUDGET);
+    if (left <= 0) return;
+    // What is taken from the budget was not executed: the slice becomes shorter by as much.
+    this.#sliceBudget -= left;
+    this.#cpu.setI32(BUDGET, 0);
+  }
+
+  /** A line into processor `index` changed: leave at the next opportunity. */
+  noteEvent(index: number): void {
+    const cpu = this.states[index]!;
+    cpu.setI32(PENDING, this.port.pendingEvents(index));
+    if (cpu === this.#cpu && cpu.i32(PENDING) !== 0) this.interruptSlice();
+  }
+
+  modeChanged(cpu: CpuState): void {
+    const { cr0 } = cpu;
+    const cs = SEGMENTS + Segment.CS * SEGMENT_STRIDE;
+    const csAttributes = cpu.i32(cs + SEGMENT_ATTRIBUTES);
+    const ssAttributes = cpu.i32(SEGMENTS + Segment.SS * SEGMENT_STRIDE + SEGMENT_ATTRIBUTES);
+    const v86 = (cpu.i32(FLAGS_SYSTEM) & Flag.VM) !== 0;
+    const long = (cpu.efer & Efer.LMA) !== 0 && (csAttributes & Attribute.L) !== 0;
+    let mode: number;
+    if (long) mode = Mode.CODE_64;
+    else {
+      mode = csAttributes & Attribute.DB ? Mode.CODE_32 : Mode.CODE_16;
+      if (ssAttributes & Attribute.DB) mode |= Mode.STACK_32;
+      if (!(cr0 & Cr0.PE) || v86) mode |= Mode.REAL_OR_V86;
+    }
+    cpu.setI32(MODE, mode);
+    cpu.setU64(CODE_BASE, long ? 0n : cpu.u64(cs + SEGMENT_BASE));
+    this.translation.contextChanged(cpu);
+  }
+
+  // ---- Calls from emitted code --------------------------------------------------------------------------
+
+  #legacyAddress(record: number, offset: number, size: number): number {
+    const linear = legacyAddress(this.#cpu, offset >>> 0, size);
+    if (linear < 0) return 0;
+    this.#cpu.setI32(HELPER_VALUE, linear | 0);
+    void record;
+    return 1;
+  }
+
+  /** RIP of the instruction at `record`. */
+  #setRipOf(cpu: CpuState, record: number): void {
+    const view = this.#recordMemory;
+    const offset = view.getUint16(record + R_NEXT, true) - view.getUint8(record + R_LENGTH);
+    const low = cpu.i32(RIP_PAGE);
+    const sum = (low >>> 0) + offset;
+    cpu.setI32(RIP, sum | 0);
+    const high = cpu.i32(RIP_PAGE + 4) + (sum > 0xffff_ffff ? 1 : 0);
+    cpu.setI32(RIP + 4, (cpu.i32(MODE) & Mode.SIZE) === Mode.CODE_64 ? high : 0);
+  }
+
+  #callHelper(index: number, record: number): number {
+    const cpu = this.#cpu;
+    cpu.setI32(CURRENT_RECORD, record);
+    this.#setRipOf(cpu, record);
+    const helper = this.#helpers[this.handlers.helpers.names[index]!];
+    if (!helper) throw new Error(`no helper ${this.handlers.helpers.names[index]}`);
+    // Time-reading helpers see the instructions of this block that are done.
+    const before = this.#recordMemory.getUint8(record + R_COUNT) - 1;
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) - before);
+    try {
+      return helper(this, cpu, this.#record.at(record));
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      cpu.setI32(FAULT_VECTOR, fault.vector);
+      cpu.setI32(FAULT_ERROR, fault.error);
+      return HandlerOutcome.FAULT;
+    } finally {
+      cpu.setI32(BUDGET, cpu.i32(BUDGET) + before);
+    }
+  }
+
+  // ---- The run loop -------------------------------------------------------------------------------------
+
+  /**
+   * Runs one processor for about `budget` instructions (a block may exceed it).
+   * @returns `Stop`
+   */
+  execute(cpu: CpuState, budget: number): number {
+    this.#cpu = cpu;
+    this.#mmu.current = cpu;
+    this.port.selectProcessor(cpu.index);
+    this.#sliceBudget = budget;
+    cpu.setI32(BUDGET, budget);
+    const stop = this.#loop(cpu);
+    return stop;
+  }
+
+  #loop(cpu: CpuState): number {
+    for (;;) {
+      const stop = this.#service(cpu);
+      if (stop !== Stop.NONE) return stop;
+      if (cpu.i32(BUDGET) < 0) return Stop.NONE;
+      if (this.#mustStep(cpu)) {
+        const stepped = this.#step(cpu);
+        if (stepped !== Stop.NONE) return stepped;
+        continue;
+      }
+      const stopped = this.#emitted(cpu);
+      if (stopped !== Stop.NONE) return stopped;
+      if (cpu.i32(BUDGET) <= 0) return Stop.NONE;
+    }
+  }
+
+  /** Runs emitted code until something needs the loop above. */
+  #emitted(cpu: CpuState): number {
+    const run = this.#run;
+    let record = this.code.lookup(cpu);
+    for (;;) {
+      if (record === 0) return this.#fault(cpu);
+      switch (run(cpu.block, record)) {
+        case Exit.LOOKUP:
+          record = this.code.lookup(cpu);
+          break;
+        case Exit.CHAIN: {
+          const flushes = this.code.counters.flushes;
+          const link = cpu.i32(CHAIN_LINK);
+          record = this.code.lookup(cpu);
+          if (record !== 0 && flushes === this.code.counters.flushes) {
+            this.#recordMemory.setInt32(link, record, true);
+          }
+          break;
+        }
+        case Exit.FAULT:
+          this.#leaveMidBlock(cpu);
+          return this.#fault(cpu);
+        default:
+          return Stop.NONE;
+      }
+    }
+  }
+
+  /** A fault inside a block: RIP is the faulting instruction's; those before it count. */
+  #leaveMidBlock(cpu: CpuState): void {
+    const record = cpu.i32(CURRENT_RECORD);
+    this.#setRipOf(cpu, record);
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) - (this.#recordMemory.getUint8(record + R_COUNT) - 1));
+  }
+
+  #fault(cpu: CpuState): number {
+    return this.#deliver(cpu, "fault", cpu.i32(FAULT_VECTOR), cpu.i32(FAULT_ERROR));
+  }
+
+  #deliver(cpu: CpuState, kind: EventKind, vector: number, error: number): number {
+    this.observer?.event?.(cpu, kind, vector, error);
+    // An event is progress: without a cost, a guest whose handler faults would never end its slice.
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) - 1);
+    if (deliverEvent(this, cpu, { kind, vector, error }) === "shutdown") {
+      cpu.setI32(ACTIVITY, Activity.SHUTDOWN);
+      return Stop.SHUTDOWN;
+    }
+    return Stop.NONE;
+  }
+
+  /** Delivers what is pending, in the order of SDM vol. 3A table 6-2. */
+  #service(cpu: CpuState): number {
+    const pendingDebug = cpu.i32(PENDING_DEBUG);
+    const shadow = this.#shadow(cpu);
+    if (pendingDebug !== 0 && !(shadow & Shadow.MOV_SS)) {
+      cpu.setI32(PENDING_DEBUG, 0);
+      cpu.setU64(DR + 6 * 8, cpu.u64(DR + 6 * 8) | BigInt(pendingDebug >>> 0));
+      const stop = this.#deliver(cpu, "trap", Vector.DB, 0);
+      if (stop !== Stop.NONE) return stop;
+    }
+    const events = this.port.pendingEvents(cpu.index);
+    cpu.setI32(PENDING, events);
+    const state = activity(cpu);
+    if (state === Activity.SHUTDOWN) return Stop.SHUTDOWN;
+    if (events & EVENT.NMI && cpu.i32(NMI_BLOCKED) === 0 && shadow === 0) {
+      this.port.acknowledgeNmi(cpu.index);
+      cpu.setI32(ACTIVITY, Activity.RUNNING);
+      return this.#deliver(cpu, "nmi", Vector.NMI, 0);
+    }
+    const flags = cpu.i32(FLAGS_SYSTEM);
+    if (events & EVENT.INTR) {
+      if (state !== Activity.RUNNING && wokenByInterrupt(cpu, flags)) cpu.setI32(ACTIVITY, Activity.RUNNING);
+      if (flags & Flag.IF && shadow === 0) {
+        const vector = this.port.acknowledgeInterrupt(cpu.index);
+        return this.#deliver(cpu, "interrupt", vector, 0);
+      }
+    }
+    return activity(cpu) === Activity.RUNNING ? Stop.NONE : Stop.IDLE;
+  }
+
+  /** The interrupt shadow in force at RIP. STI's covers one instruction, known by its RIP. */
+  #shadow(cpu: CpuState): number {
+    const shadow = cpu.i32(SHADOW);
+    if (shadow === 0) return 0;
+    if (shadow === Shadow.STI && cpu.u64(SHADOW_RIP) !== cpu.rip) {
+      cpu.setI32(SHADOW, 0);
+      return 0;
+    }
+    return shadow;
+  }
+
+  /** Whether the next instruction has to be executed by itself. */
+  #mustStep(cpu: CpuState): boolean {
+    return (
+      this.onStep !== null ||
+      (cpu.i32(FLAGS_SYSTEM) & (Flag.TF | Flag.RF)) !== 0 ||
+      cpu.i32(SHADOW) !== 0 ||
+      (cpu.i32(DR + 7 * 8) & 0xff) !== 0
+    );
+  }
+
+  /** Executes exactly one instruction (one iteration of a repeated one). */
+  #step(cpu: CpuState): number {
+    const flagsBefore = cpu.i32(FLAGS_SYSTEM);
+    if (!(flagsBefore & Flag.RF) && !(this.#shadow(cpu) & Shadow.MOV_SS)) {
+      const hit = this.#instructionBreakpoints(cpu);
+      if (hit !== 0) {
+        cpu.setU64(DR + 6 * 8, cpu.u64(DR + 6 * 8) | BigInt(hit));
+        return this.#deliver(cpu, "fault", Vector.DB, 0);
+      }
+    }
+    this.onStep?.(cpu);
+    // RF suppresses breakpoints for one instruction (SDM vol. 3B 17.3.1.1).
+    const shadowBefore = cpu.i32(SHADOW);
+    cpu.setI32(SHADOW, 0);
+    const record = this.code.decodeOne(cpu);
+    if (record === 0) return this.#fault(cpu);
+    const left = cpu.i32(BUDGET);
+    cpu.setI32(BUDGET, 0);
+    this.#sliceBudget -= left;
+    const exit = this.#run(cpu.block, record);
+    const faulted = exit === Exit.FAULT;
+    if (faulted) this.#leaveMidBlock(cpu);
+    // Give the rest of the slice back.
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) + left);
+    this.#sliceBudget += left;
+    if (faulted) {
+      cpu.setI32(SHADOW, shadowBefore);
+      return this.#fault(cpu);
+    }
+    if (flagsBefore & Flag.RF && cpu.i32(FLAGS_SYSTEM) & Flag.RF) {
+      cpu.setI32(FLAGS_SYSTEM, cpu.i32(FLAGS_SYSTEM) & ~Flag.RF);
+    }
+    // TF as it was before the instruction decides (SDM vol. 3B 17.3.1.4).
+    if (flagsBefore & Flag.TF) cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | 0x4000);
+    return Stop.NONE;
+  }
+
+  /** DR6 bits of the instruction breakpoints at RIP (SDM vol. 3B 17.2.4). */
+  #instructionBreakpoints(cpu: CpuState): number {
+    const dr7 = cpu.i32(DR + 7 * 8);
+    if (!(dr7 & 0xff)) return 0;
+    const linear = BigInt.asUintN(64, cpu.rip + cpu.u64(CODE_BASE));
+    let hit = 0;
+    for (let i = 0; i < 4; i++) {
+      const enabled = (dr7 >> (i * 2)) & 3;
+      const kind = (dr7 >> (16 + i * 4)) & 3;
+      if (enabled && kind === 0 && cpu.u64(DR + i * 8) === linear) hit |= 1 << i;
+    }
+    return hit;
+  }
+}

@@ -47,11 +47,11 @@ export type MandatoryPrefix = "" | "NP" | "66" | "F3" | "F2";
 export interface OperandSpec {
   /** As written, e.g. "Ev". */
   readonly text: string;
-  /** The addressing letter, or "fixed". */
+  /** The addressing letter, "fixed" for a general register, "s" for a segment register, "const". */
   readonly kind: string;
   /** The size suffix: b w d q v z y dq x ss sd ps pd p s ..., or "" . */
   readonly size: string;
-  /** Fixed register number (GPR encoding), or -1. */
+  /** Number of the fixed register (by its encoding), the constant, or -1. */
   readonly register: number;
 }
 
@@ -85,6 +85,9 @@ export interface Row {
 
 const FLAG_LETTERS: Record<string, number> = { O: 0x800, S: 0x80, Z: 0x40, A: 0x10, P: 0x04, C: 0x01 };
 
+/** Segment registers that an opcode names: operands of kind "s". */
+const SEGMENT_NAMES = ["ES", "CS", "SS", "DS", "FS", "GS"];
+
 const FIXED: Record<string, [number, string]> = {
   AL: [0, "b"],
   CL: [1, "b"],
@@ -100,6 +103,8 @@ const MODRM_KINDS = new Set("EGMRSCDVWUPQN".split(""));
 function parseOperand(text: string): OperandSpec {
   const fixed = FIXED[text];
   if (fixed) return { text, kind: "fixed", size: fixed[1], register: fixed[0] };
+  const segment = SEGMENT_NAMES.indexOf(text);
+  if (segment >= 0) return { text, kind: "s", size: "w", register: segment };
   if (/^\d$/.test(text)) return { text, kind: "const", size: "", register: Number(text) };
   return { text, kind: text[0]!, size: text.slice(1), register: -1 };
 }

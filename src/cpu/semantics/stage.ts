@@ -150,6 +150,7 @@ export class Stage {
       case "V":
       case "P":
       case "S":
+      case "s":
       case "C":
       case "D":
         return register("a");

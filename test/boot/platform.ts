@@ -79,6 +79,8 @@ export function firmwareOptions(processors: number): FirmwareOptions {
 export class SparseMemory implements GuestMemory {
   static readonly #CHUNK = 0x1_0000;
   readonly size: number;
+  /** Bytes written and filled so far: what a loader's work on guest memory amounts to. */
+  work = 0;
   readonly #chunks = new Map<number, Uint8Array>();
 
   constructor(size: number) {
@@ -119,12 +121,14 @@ export class SparseMemory implements GuestMemory {
   }
 
   write(address: number, bytes: Uint8Array): void {
+    this.work += bytes.length;
     this.#each(address, bytes.length, (index, start, done, count) => {
       this.#chunk(index).set(bytes.subarray(done, done + count), start);
     });
   }
 
   fill(address: number, length: number, value: number): void {
+    this.work += length;
     this.#each(address, length, (index, start, _done, count) => {
       if (value === 0) this.#chunks.get(index)?.fill(0, start, start + count);
       else this.#chunk(index).fill(value, start, start + count);

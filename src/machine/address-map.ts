@@ -95,6 +95,14 @@ export const MSI_WINDOW: AddressRange = { base: 0xfee0_0000, length: 1 * MIB };
 /** The last 64 KiB below 4 GiB hold a BIOS's reset vector; there is no BIOS. Reserved in the E820 map. */
 export const BIOS_ROM_ABSENT: AddressRange = { base: 0xffff_0000, length: 64 * KIB };
 
+/** Hardware that is absent by design, by physical address. */
+export const ABSENT_MMIO: readonly (AddressRange & { readonly name: string })[] = [
+  { ...VGA_WINDOW, name: "VGA" },
+  { ...HPET_ABSENT, name: "HPET" },
+  { ...TPM_ABSENT, name: "TPM" },
+  { ...BIOS_ROM_ABSENT, name: "BIOS ROM" },
+];
+
 // ---- I/O ports ----------------------------------------------------------------------------------------
 
 /** Ports of the devices that exist. Legacy positions are those of the PC/AT. */
@@ -203,6 +211,8 @@ export function ioapicId(processors: number): number {
 export const PIT_HZ = 1_193_182;
 /** ACPI 4.8.3.3: the power management timer. */
 export const PM_TIMER_HZ = 3_579_545;
+/** Width of the power management timer: 24 bits, so FADT flag TMR_VAL_EXT is 0. */
+export const PM_TIMER_BITS = 24;
 /**
  * Local APIC timer before its divider; CPUID leaf 15h shows it as the core crystal clock. One tick is one
  * nanosecond of virtual time, so no rounding separates the timer from the clock.

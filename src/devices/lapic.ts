@@ -1,0 +1,525 @@
+/**
+ * Local APIC: its registers, interrupt acceptance and IPIs (Intel SDM 3A, chapter "Advanced Programmable
+ * Interrupt Controller"; 11 in present editions). The x2APIC face and IA32_APIC_BASE are in `lapic-msr`.
+ *
+ * Each processor has one. It takes interrupts from its LVT, from LINT0 (INTR of the 8259 pair) and from the
+ * message bus, holds them in IRR and ISR, and tells its processor that something waits.
+ */
+
+import {
+  BROADCAST,
+  DELIVERY,
+  type InterruptMessage,
+  type InterruptTarget,
+  type IpiSender,
+} from "./apic-bus.ts";
+import type { AccessSize, Clock, Device, DeviceState, Log } from "./device.ts";
+import { decodeIcr } from "./lapic-ipi.ts";
+import { PriorityQueue } from "./lapic-priority.ts";
+import {
+  ESR,
+  FIRST_LEGAL_VECTOR,
+  ICR_WRITABLE,
+  LVT,
+  LVT_WRITABLE,
+  lvtIndex,
+  REG,
+  SHORTHAND,
+  SVR,
+  TIMER_MODE,
+  VERSION_VALUE,
+} from "./lapic-registers.ts";
+import { LapicTimer } from "./lapic-timer.ts";
+import { restoreRecord, saveRecord } from "./state.ts";
+import type { TickRate } from "./tick-rate.ts";
+
+/** The processor that a local APIC belongs to. */
+export interface LapicCore {
+  /** INTR, NMI, INIT, SIPI or SMI may have changed. */
+  changed(): void;
+  /** Virtual ns at which the time-stamp counter reaches a value; `Infinity` if never. */
+  timeOfTsc(low: number, high: number): number;
+  /** The INTA cycle to the 8259 pair, for an ExtINT interrupt; gives the vector. */
+  acknowledgeExternal(): number;
+}
+
+export interface LapicOptions {
+  /** x2APIC ID; its low byte is the xAPIC ID. */
+  readonly apicId: number;
+  readonly clock: Clock;
+  readonly timerRate: TickRate;
+  /** CPUID.01H:ECX.TSC_Deadline: LVT timer bit 18 exists. */
+  readonly tscDeadline: boolean;
+  readonly bus: IpiSender;
+  readonly core: LapicCore;
+  readonly log: Log;
+}
+
+/** LVT entries, in register order. */
+const ENTRY = { TIMER: 0, THERMAL: 1, PERFORMANCE: 2, LINT0: 3, LINT1: 4, ERROR: 5 } as const;
+
+/** Signals of the processor that an APIC latches until the processor takes them. */
+export type CoreSignal = "nmi" | "init" | "smi";
+
+export class Lapic implements Device, InterruptTarget {
+  readonly apicId: number;
+  readonly timer: LapicTimer;
+  readonly #options: LapicOptions;
+  /** State after power-up (SDM 3A 11.4.7.1). */
+  readonly #s = {
+    enabled: true,
+    x2apic: false,
+    ldr: 0,
+    dfr: 0xffff_ffff,
+    svr: 0xff,
+    /** ESR as software reads it; `errors` are those since it last wrote there. */
+    esr: 0,
+    errors: 0,
+    icrLow: 0,
+    icrHigh: 0,
+    lvt: LVT_WRITABLE.map((): number => LVT.MASKED),
+    /** Levels of LINT0 and LINT1, bits 0 and 1. */
+    lint: 0,
+    /** An ExtINT message waits for its INTA cycle. */
+    externalMessage: false,
+    nmi: false,
+    init: false,
+    smi: false,
+    /** Vector of a start-up IPI that waits, else -1. */
+    startup: -1,
+  };
+  readonly #queue = new PriorityQueue();
+
+  constructor(options: LapicOptions) {
+    this.#options = options;
+    this.apicId = options.apicId;
+    this.timer = new LapicTimer({
+      name: `lapic ${options.apicId}`,
+      clock: options.clock,
+      rate: options.timerRate,
+      timeOfTsc: (low, high) => options.core.timeOfTsc(low, high),
+      onExpire: () => this.#localInterrupt(ENTRY.TIMER),
+    });
+  }
+
+  // ---- what the processor asks ----
+
+  /** Whether INTR is asserted to the processor. */
+  get interruptPending(): boolean {
+    if (!this.#s.enabled) return (this.#s.lint & 1) !== 0;
+    return this.#externalPending() || this.#queue.deliverable() >= 0;
+  }
+
+  /** The interrupt acknowledge cycle; gives the vector, the spurious one if nothing waits any more. */
+  acknowledge(): number {
+    const s = this.#s;
+    // A disabled APIC leaves LINT0 wired to INTR. An ExtINT interrupt bypasses IRR, ISR and priorities.
+    if (!s.enabled || this.#externalPending()) {
+      s.externalMessage = false;
+      const vector = this.#options.core.acknowledgeExternal();
+      this.#options.core.changed();
+      return vector;
+    }
+    const vector = this.#queue.acknowledge();
+    this.#options.core.changed();
+    return vector < 0 ? s.svr & SVR.VECTOR : vector;
+  }
+
+  signalled(signal: CoreSignal): boolean {
+    return this.#s[signal];
+  }
+
+  takeSignal(signal: CoreSignal): void {
+    this.#s[signal] = false;
+  }
+
+  get startupPending(): boolean {
+    return this.#s.startup >= 0;
+  }
+
+  takeStartup(): number {
+    const vector = this.#s.startup;
+    this.#s.startup = -1;
+    return vector;
+  }
+
+  // ---- mode, from IA32_APIC_BASE ----
+
+  get enabled(): boolean {
+    return this.#s.enabled;
+  }
+
+  get x2apic(): boolean {
+    return this.#s.x2apic;
+  }
+
+  /** Clearing EN loses the APIC's state (SDM 3A 11.4.3); entering x2APIC mode keeps it (11.12.5.1). */
+  setMode(enabled: boolean, x2apic: boolean): void {
+    const s = this.#s;
+    if (!enabled && s.enabled) this.#powerUpState();
+    s.enabled = enabled;
+    if (x2apic && !s.x2apic) s.icrHigh = 0;
+    s.x2apic = x2apic;
+    this.#options.core.changed();
+  }
+
+  /** What firmware leaves in the bootstrap processor's APIC: enabled, virtual wire mode (MP 1.4, 3.6.2.2). */
+  setVirtualWireMode(): void {
+    this.writeRegister(REG.SVR, SVR.ENABLE | 0xff);
+    this.writeRegister(REG.LVT_LINT0, DELIVERY.EXTINT << LVT.DELIVERY_MODE_SHIFT);
+    this.writeRegister(REG.LVT_LINT1, DELIVERY.NMI << LVT.DELIVERY_MODE_SHIFT);
+  }
+
+  // ---- InterruptTarget ----
+
+  get softwareEnabled(): boolean {
+    return (this.#s.svr & SVR.ENABLE) !== 0;
+  }
+
+  matches(destination: number, logical: boolean): boolean {
+    const s = this.#s;
+    if (!s.enabled) return false;
+    if (destination === BROADCAST) return true;
+    if (!logical) return destination === (s.x2apic ? this.apicId : this.apicId & 0xff);
+    const ldr = this.#logicalDestination();
+    // SDM 3A 11.12.10.1: cluster in bits 31:16, one bit for each of its 16 APICs below.
+    if (s.x2apic) return destination >>> 16 === ldr >>> 16 && (destination & ldr & 0xffff) !== 0;
+    const id = ldr >>> 24;
+    // SDM 3A 11.6.2.2: the flat model, and the cluster model with the broadcast to all clusters.
+    if (s.dfr >>> 28 === 0xf) return (destination & id) !== 0;
+    const cluster = destination >> 4;
+    return (cluster === 0xf || cluster === id >> 4) && (destination & id & 0xf) !== 0;
+  }
+
+  accept(message: InterruptMessage): void {
+    const s = this.#s;
+    switch (message.deliveryMode) {
+      case DELIVERY.FIXED:
+      case DELIVERY.LOWEST_PRIORITY:
+        // SDM 3A 11.4.7.2: software-disabled, it still responds to INIT, NMI, SMI and SIPI.
+        if (!this.softwareEnabled) return;
+        this.#request(message.vector, message.levelTriggered);
+        return;
+      case DELIVERY.NMI:
+        s.nmi = true;
+        break;
+      case DELIVERY.SMI:
+        s.smi = true;
+        break;
+      case DELIVERY.INIT:
+        this.#powerUpState();
+        s.startup = -1;
+        s.init = true;
+        break;
+      case DELIVERY.STARTUP:
+        s.startup = message.vector;
+        break;
+      case DELIVERY.EXTINT:
+        s.externalMessage = true;
+        break;
+      default:
+        this.#options.log.unknown(`lapic: reserved delivery mode ${message.deliveryMode}`);
+    }
+    this.#options.core.changed();
+  }
+
+  get processorPriority(): number {
+    return this.#queue.processorPriority;
+  }
+
+  /** Drives LINT0 or LINT1. */
+  setLint(pin: 0 | 1, level: boolean): void {
+    const s = this.#s;
+    const before = (s.lint & (1 << pin)) !== 0;
+    if (before === level) return;
+    s.lint ^= 1 << pin;
+    if (s.enabled && level) this.#localInterrupt(ENTRY.LINT0 + pin);
+    this.#options.core.changed();
+  }
+
+  // ---- registers: both faces ----
+
+  get taskPriority(): number {
+    return this.#queue.taskPriority;
+  }
+
+  set taskPriority(value: number) {
+    this.#queue.taskPriority = value;
+    this.#options.core.changed();
+  }
+
+  /** Reads the 32-bit register at `register`, an offset in the xAPIC page. */
+  readRegister(register: number): number {
+    const s = this.#s;
+    if (register >= REG.ISR && register < REG.ESR) return this.#queue.readWord(register);
+    switch (register) {
+      case REG.ID:
+        return s.x2apic ? this.apicId : ((this.apicId & 0xff) << 24) >>> 0;
+      case REG.VERSION:
+        return VERSION_VALUE;
+      case REG.TPR:
+        return this.taskPriority;
+      case REG.PPR:
+        return this.processorPriority;
+      case REG.APR:
+      case REG.RRD:
+      case REG.EOI:
+        // Arbitration and remote read ended with the APIC bus (SDM 3A table 11-1); EOI is write-only.
+        return 0;
+      case REG.LDR:
+        return this.#logicalDestination();
+      case REG.DFR:
+        return s.dfr;
+      case REG.SVR:
+        return s.svr;
+      case REG.ESR:
+        return s.esr;
+      case REG.ICR_LOW:
+        return s.icrLow;
+      case REG.ICR_HIGH:
+        return s.icrHigh;
+      case REG.INITIAL_COUNT:
+        return this.timer.initialCount;
+      case REG.CURRENT_COUNT:
+        return this.timer.currentCount;
+      case REG.DIVIDE_CONFIGURATION:
+        return this.timer.divideConfiguration;
+      default:
+        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) return s.lvt[lvtIndex(register)];
+        this.#illegalRegister(register, "read");
+        return 0;
+    }
+  }
+
+  /** Writes the 32-bit register at `register`; reserved bits are ignored. */
+  writeRegister(register: number, value: number): void {
+    const s = this.#s;
+    switch (register) {
+      case REG.TPR:
+        this.taskPriority = value & 0xff;
+        return;
+      case REG.EOI:
+        this.#endOfInterrupt();
+        return;
+      case REG.LDR:
+        s.ldr = (value & 0xff00_0000) >>> 0;
+        return;
+      case REG.DFR:
+        s.dfr = (value | 0x0fff_ffff) >>> 0;
+        return;
+      case REG.SVR:
+        this.#writeSvr(value);
+        return;
+      case REG.ESR:
+        // Each write latches what happened since the last (SDM 3A 11.5.3).
+        s.esr = s.errors;
+        s.errors = 0;
+        return;
+      case REG.ICR_LOW:
+        s.icrLow = value & ICR_WRITABLE;
+        this.#sendIpi();
+        return;
+      case REG.ICR_HIGH:
+        s.icrHigh = s.x2apic ? value : (value & 0xff00_0000) >>> 0;
+        return;
+      case REG.INITIAL_COUNT:
+        this.timer.setInitialCount(value);
+        return;
+      case REG.DIVIDE_CONFIGURATION:
+        this.timer.setDivideConfiguration(value);
+        return;
+      case REG.ID:
+      case REG.VERSION:
+      case REG.APR:
+      case REG.PPR:
+      case REG.RRD:
+      case REG.CURRENT_COUNT:
+        // Read-only.
+        return;
+      default:
+        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) this.#writeLvt(lvtIndex(register), value);
+        else if (register < REG.ISR || register >= REG.ESR) this.#illegalRegister(register, "write");
+    }
+  }
+
+  // ---- Device: the xAPIC page ----
+
+  /** Registers lie on 16-byte boundaries; the rest of each 16 bytes is undefined and reads as zero. */
+  read(offset: number, _size: AccessSize): number {
+    return (offset & 0xf) === 0 ? this.readRegister(offset) : 0;
+  }
+
+  write(offset: number, _size: AccessSize, value: number): void {
+    if ((offset & 0xf) === 0) this.writeRegister(offset, value);
+  }
+
+  /** RESET#; LINT levels stay as they are driven. */
+  reset(): void {
+    const s = this.#s;
+    this.#powerUpState();
+    Object.assign(s, { enabled: true, x2apic: false, nmi: false, init: false, smi: false, startup: -1 });
+    this.#options.core.changed();
+  }
+
+  save(): DeviceState {
+    return { registers: saveRecord(this.#s), queue: this.#queue.save(), timer: this.timer.save() };
+  }
+
+  restore(state: DeviceState): void {
+    const { registers, queue, timer } = state as { [part: string]: DeviceState };
+    restoreRecord(this.#s, registers);
+    this.#queue.restore(queue);
+    this.timer.restore(timer);
+  }
+
+  // ---- inside ----
+
+  /** SDM 3A 11.4.7.1 and, for INIT, 11.4.7.3: everything but the APIC ID. */
+  #powerUpState(): void {
+    const s = this.#s;
+    Object.assign(s, { ldr: 0, dfr: 0xffff_ffff, svr: 0xff, esr: 0, errors: 0 });
+    Object.assign(s, { icrLow: 0, icrHigh: 0, externalMessage: false });
+    s.lvt.fill(LVT.MASKED);
+    this.#queue.reset();
+    this.timer.reset();
+  }
+
+  #logicalDestination(): number {
+    if (!this.#s.x2apic) return this.#s.ldr;
+    // SDM 3A 11.12.10.2: derived from the x2APIC ID.
+    return (((this.apicId >>> 4) << 16) | (1 << (this.apicId & 0xf))) >>> 0;
+  }
+
+  #externalPending(): boolean {
+    const s = this.#s;
+    if (s.externalMessage) return true;
+    const lvt = s.lvt[ENTRY.LINT0];
+    const external = (lvt & LVT.DELIVERY_MODE) >> LVT.DELIVERY_MODE_SHIFT === DELIVERY.EXTINT;
+    return (s.lint & 1) !== 0 && external && (lvt & LVT.MASKED) === 0;
+  }
+
+  #request(vector: number, levelTriggered: boolean): void {
+    if (vector < FIRST_LEGAL_VECTOR) {
+      this.#error(ESR.RECEIVE_ILLEGAL_VECTOR);
+      return;
+    }
+    this.#queue.request(vector, levelTriggered);
+    this.#options.core.changed();
+  }
+
+  /** Raises the interrupt that an LVT entry describes, unless it is masked. */
+  #localInterrupt(entry: number): void {
+    const lvt = this.#s.lvt[entry];
+    if ((lvt & LVT.MASKED) !== 0) return;
+    const mode = (lvt & LVT.DELIVERY_MODE) >> LVT.DELIVERY_MODE_SHIFT;
+    const vector = lvt & LVT.VECTOR;
+    if (mode === DELIVERY.EXTINT) return; // Followed by level: `#externalPending`.
+    if (mode !== DELIVERY.FIXED) {
+      this.accept({ vector, deliveryMode: mode, levelTriggered: false, destination: 0, logical: false });
+      return;
+    }
+    // LINT1 is always edge-triggered (SDM 3A 11.5.1, "Trigger Mode").
+    const level = entry === ENTRY.LINT0 && (lvt & LVT.LEVEL_TRIGGERED) !== 0;
+    if (level) {
+      if ((lvt & LVT.REMOTE_IRR) !== 0) return;
+      this.#s.lvt[entry] |= LVT.REMOTE_IRR;
+    }
+    this.#request(vector, level);
+  }
+
+  /** The bits of an LVT entry that are not reserved. */
+  lvtDefined(entry: number): number {
+    const deadline = TIMER_MODE.TSC_DEADLINE << LVT.TIMER_MODE_SHIFT;
+    return LVT_WRITABLE[entry] & (this.#options.tscDeadline ? -1 : ~deadline);
+  }
+
+  #writeLvt(entry: number, value: number): void {
+    const s = this.#s;
+    const kept = s.lvt[entry] & LVT.REMOTE_IRR;
+    // "When the local APIC is software-disabled, the mask bits cannot be reset."
+    const forced = this.softwareEnabled ? 0 : LVT.MASKED;
+    s.lvt[entry] = (value & this.lvtDefined(entry)) | kept | forced;
+    if (entry === ENTRY.TIMER) this.#configureTimer();
+    if (entry === ENTRY.LINT0) this.#raiseLevelLint();
+    this.#options.core.changed();
+  }
+
+  #configureTimer(): void {
+    const lvt = this.#s.lvt[ENTRY.TIMER];
+    this.timer.configure((lvt & LVT.TIMER_MODE) >> LVT.TIMER_MODE_SHIFT, (lvt & LVT.MASKED) !== 0);
+  }
+
+  /** A level on LINT0 that is still there asks again. */
+  #raiseLevelLint(): void {
+    const lvt = this.#s.lvt[ENTRY.LINT0];
+    if ((this.#s.lint & 1) !== 0 && (lvt & LVT.LEVEL_TRIGGERED) !== 0) this.#localInterrupt(ENTRY.LINT0);
+  }
+
+  #writeSvr(value: number): void {
+    const s = this.#s;
+    s.svr = value & (SVR.VECTOR | SVR.ENABLE | SVR.FOCUS_DISABLE);
+    if (!this.softwareEnabled) {
+      for (let entry = 0; entry < s.lvt.length; entry++) s.lvt[entry] |= LVT.MASKED;
+      this.#configureTimer();
+    }
+    this.#options.core.changed();
+  }
+
+  #endOfInterrupt(): void {
+    const s = this.#s;
+    const vector = this.#queue.endOfInterrupt();
+    if (vector < 0) return;
+    if (this.#queue.levelTriggered(vector)) {
+      const lvt = s.lvt[ENTRY.LINT0];
+      if ((lvt & LVT.REMOTE_IRR) !== 0 && (lvt & LVT.VECTOR) === vector) {
+        s.lvt[ENTRY.LINT0] &= ~LVT.REMOTE_IRR;
+        this.#raiseLevelLint();
+      }
+      this.#options.bus.broadcastEoi(vector);
+    }
+    this.#options.core.changed();
+  }
+
+  /** x2APIC's SELF IPI register (SDM 3A 11.12.11). */
+  sendSelfIpi(vector: number): void {
+    if (vector < FIRST_LEGAL_VECTOR) this.#error(ESR.SEND_ILLEGAL_VECTOR);
+    else if (this.softwareEnabled) this.#request(vector, false);
+  }
+
+  #sendIpi(): void {
+    const { bus, log } = this.#options;
+    const ipi = decodeIcr(this.#s.icrLow, this.#s.icrHigh, this.#s.x2apic);
+    const fixed = ipi.deliveryMode === DELIVERY.FIXED || ipi.deliveryMode === DELIVERY.LOWEST_PRIORITY;
+    if (fixed && ipi.vector < FIRST_LEGAL_VECTOR) {
+      this.#error(ESR.SEND_ILLEGAL_VECTOR);
+      return;
+    }
+    // INIT level de-assert only sets arbitration IDs, of which there are none (SDM 3A 11.6.1).
+    if (ipi.deliveryMode === DELIVERY.INIT && ipi.deassert) return;
+    switch (ipi.shorthand) {
+      case SHORTHAND.NONE:
+        bus.send(ipi);
+        return;
+      case SHORTHAND.SELF:
+        // SDM 3A table 11-3: only a fixed interrupt can be sent to oneself.
+        if (ipi.deliveryMode === DELIVERY.FIXED) this.accept(ipi);
+        else log.unknown(`lapic: self IPI with delivery mode ${ipi.deliveryMode}`);
+        return;
+      default:
+        bus.sendToAll(ipi, ipi.shorthand === SHORTHAND.OTHERS ? this : null);
+    }
+  }
+
+  #error(bit: number): void {
+    const s = this.#s;
+    const fresh = (s.errors & bit) === 0;
+    s.errors |= bit;
+    // An error entry whose own vector is illegal must not raise errors for ever.
+    if (fresh) this.#localInterrupt(ENTRY.ERROR);
+  }
+
+  #illegalRegister(register: number, what: string): void {
+    this.#options.log.unknown(`lapic: ${what} of reserved register 0x${register.toString(16)}`);
+    this.#error(ESR.ILLEGAL_REGISTER);
+  }
+}

@@ -82,6 +82,7 @@ export const EXCLUDED: ReadonlyMap<number, string> = new Map<number, string>([
   [Mnemonic.Monitor, HYPERVISOR],
   [Mnemonic.Mwait, HYPERVISOR],
   [Mnemonic.Invd, HYPERVISOR],
+  [Mnemonic.Int1, "under KVM the saved RIP is that of INT1 itself, not of what follows it"],
   [Mnemonic.Loadall, "not an instruction of any 64-bit processor"],
 ]);
 

@@ -269,12 +269,37 @@ function finish(s: Sketch, row: GeneratorRow): ConformanceCase {
     gsBase: s.gsBase,
     fx: s.fx,
     patches: s.patches,
-    unspecified: unspecified(s, row),
+    unspecified: unspecified(s, row.undefinedFlags),
   };
 }
 
+/**
+ * What is unspecified about a case whose bytes or state were changed after it was generated.
+ * @returns null when the changed case no longer belongs to the suite.
+ */
+export function reconsider(c: ConformanceCase): Unspecified | null {
+  const sketch = new Sketch(new SplitMix(0), c.mode, c.bytes, c.selectors);
+  try {
+    sketch.codeAddress = c.codeAddress;
+    sketch.gpr.set(c.gpr);
+    sketch.decode();
+    const { instruction } = sketch;
+    if (!isAllowed(instruction.code) || leftOut(sketch)) return null;
+    if (!instruction.isInvalid && leftOutByState(sketch)) return null;
+    if (
+      c.end === "breakpoint" &&
+      (instruction.isInvalid || nearCodeEnd(sketch) || branchesIntoItself(sketch))
+    )
+      return null;
+    const { memory } = c.unspecified;
+    return { ...unspecified(sketch, 0), memory };
+  } finally {
+    sketch.free();
+  }
+}
+
 /** What comparing must leave out: the flags and bytes the architecture does not define for this case. */
-function unspecified(s: Sketch, row: GeneratorRow): Unspecified {
+function unspecified(s: Sketch, rowUndefined: number): Unspecified {
   const { instruction: i } = s;
   if (i.isInvalid) return { rflags: 0, memory: [], approximate: null };
   const memory: { address: number; length: number }[] = [];
@@ -285,7 +310,7 @@ function unspecified(s: Sketch, row: GeneratorRow): Unspecified {
       memory.push({ address: s.operandAddress + 416, length: 96 });
   }
   return {
-    rflags: undefinedFlags(s) | row.undefinedFlags,
+    rflags: undefinedFlags(s) | rowUndefined,
     memory,
     approximate: APPROXIMATE.get(i.mnemonic) ?? null,
   };

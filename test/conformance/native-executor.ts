@@ -151,7 +151,10 @@ export class NativeExecutor implements Executor {
       const size = outcomeSize(view, this.#start, this.#end);
       if (size === 0 || this.#end - this.#start < size) break;
       const batch = this.#batches[0];
-      if (!batch) return this.#fail(new Error("the native runner sent an outcome nobody asked for"));
+      if (!batch) {
+        this.#fail(new Error("the native runner sent an outcome nobody asked for"));
+        return;
+      }
       batch.outcomes.push(decodeOutcome(this.#buffer, view, this.#start));
       this.#start += size;
       if (batch.outcomes.length === batch.count) {

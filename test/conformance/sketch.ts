@@ -218,7 +218,10 @@ export class Sketch {
       if (instruction.opKind(i) === OpKind.Memory) explicit = true;
     if (!explicit) return;
     const segment = SEGMENT_INDEX[instruction.memorySegment]!;
-    if (random.oneIn(24)) return this.#placeAnywhere();
+    if (random.oneIn(24)) {
+      this.#placeAnywhere();
+      return;
+    }
     const linear = this.target(this.operandSize);
     this.operandAddress = linear;
     this.pointAt(BigInt(linear) - this.base(segment));
@@ -240,23 +243,29 @@ export class Sketch {
     const index = instruction.memoryIndex;
     if (instruction.isIpRelMemoryOperand) {
       const next = base === Register.EIP ? BigInt(instruction.nextIP32) : instruction.nextIP;
-      return this.setField(this.displacement, offset - next);
+      this.setField(this.displacement, offset - next);
+      return;
     }
-    if (base === Register.None && index === Register.None) return this.setField(this.displacement, offset);
+    if (base === Register.None && index === Register.None) {
+      this.setField(this.displacement, offset);
+      return;
+    }
     const named = base === Register.None ? index : base;
     const width = (RegisterExt.size(named) * 8) as 16 | 32 | 64;
     const scale = BigInt(instruction.memoryIndexScale);
     const rest = offset - instruction.memoryDisplacement;
     const baseNumber = REGISTER_NUMBER[base]!;
     const indexNumber = REGISTER_NUMBER[index]!;
-    if (base === Register.None) return this.setRegister(indexNumber, BigInt.asUintN(64, rest) / scale, width);
-    if (index === Register.None) return this.setRegister(baseNumber, rest, width);
-    if (baseNumber === indexNumber)
-      return this.setRegister(baseNumber, BigInt.asUintN(64, rest) / (scale + 1n), width);
-    if (indexNumber === RSP || random.oneIn(2))
-      this.setRegister(indexNumber, BigInt(random.below(4096)), width);
-    const indexValue = this.gpr[indexNumber]! & WIDTH_MASK[width];
-    this.setRegister(baseNumber, rest - indexValue * scale, width);
+    if (base === Register.None) this.setRegister(indexNumber, BigInt.asUintN(64, rest) / scale, width);
+    else if (index === Register.None) this.setRegister(baseNumber, rest, width);
+    else if (baseNumber === indexNumber)
+      this.setRegister(baseNumber, BigInt.asUintN(64, rest) / (scale + 1n), width);
+    else {
+      if (indexNumber === RSP || random.oneIn(2))
+        this.setRegister(indexNumber, BigInt(random.below(4096)), width);
+      const indexValue = this.gpr[indexNumber]! & WIDTH_MASK[width];
+      this.setRegister(baseNumber, rest - indexValue * scale, width);
+    }
   }
 
   /** Points the registers of implicit string operands at targets; returns these. */
@@ -303,7 +312,8 @@ export class Sketch {
         linear = Number(BigInt.asUintN(53, operandValue(random)));
         break;
       case 5:
-        return this.setRegister(RSP, EDGE_INTEGERS[random.below(EDGE_INTEGERS.length)]!, this.stackWidth);
+        this.setRegister(RSP, EDGE_INTEGERS[random.below(EDGE_INTEGERS.length)]!, this.stackWidth);
+        return;
       case 6:
       case 7:
         linear = STACK_BASE + 512 + random.below(PAGE - 1024);

@@ -88,12 +88,16 @@ const divide: Tuning = (s) => {
   const sign = (s.gpr[RAX]! >> BigInt(bits - 1)) & 1n;
   switch (random.below(4)) {
     case 0:
-      return s.setRegister(RDX, 0n, width);
+      s.setRegister(RDX, 0n, width);
+      break;
     case 1:
-      return s.setRegister(RDX, signed && sign ? -1n : 0n, width);
+      s.setRegister(RDX, signed && sign ? -1n : 0n, width);
+      break;
     case 2:
-      return s.setRegister(RDX, BigInt(random.below(8)), width);
+      s.setRegister(RDX, BigInt(random.below(8)), width);
+      break;
     default:
+      break;
   }
 };
 

@@ -198,10 +198,11 @@ static u32 report_changes(void) {
 
 /* ---- one case ---- */
 
-/* Linux reports every user access above the canonical lower half as a protection violation, whatever the
- * page tables hold (sanitize_error_code in arch/x86/mm/fault.c). Undo that: nothing is mapped there. */
+/* Linux reports user accesses from the last page of the canonical lower half upwards as protection violations,
+ * whatever the page tables hold (sanitize_error_code in arch/x86/mm/fault.c). Undo that: nothing is mapped
+ * there. */
 static u64 page_fault_error(u64 error_code, u64 address) {
-  return (i64)address < 0 ? error_code & ~1ul : error_code;
+  return address >= 0x7ffffffff000 ? error_code & ~1ul : error_code;
 }
 
 static void report(const struct siginfo *info, const struct ucontext *context) {

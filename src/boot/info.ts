@@ -1,7 +1,8 @@
 /** What `ukl-emu info` says of an image. */
+import type { ImageReader } from "./bytes.ts";
 import { parseBzImage, protocolName } from "./bzimage.ts";
 import { detectImage, type ImageFormat } from "./detect.ts";
-import { loadedExtent, parseElf, physicalEntry } from "./elf.ts";
+import { loadedExtent, PT_LOAD, parseElf, physicalEntry } from "./elf.ts";
 import { planMultiboot } from "./multiboot.ts";
 import { pvhEntry } from "./pvh.ts";
 
@@ -19,7 +20,7 @@ export interface ImageInfo {
   readonly entry: number;
   /** bzImage: boot protocol version, e.g. "2.15". */
   readonly protocol?: string;
-  /** bzImage: the kernel's own version text. */
+  /** The kernel's own version text: a bzImage's kernel_version, an ELF Linux kernel's banner. */
   readonly kernelVersion?: string;
   /** bzImage: how the kernel proper is compressed, or "none" where it says it is not. */
   readonly compression?: string;
@@ -63,9 +64,22 @@ function describeBzImage(file: Uint8Array): ImageInfo {
   };
 }
 
+/** Linux's banner, "Linux version 6.1.0 (builder) ...", without its first two words. */
+function linuxBanner(reader: ImageReader): string | undefined {
+  const BANNER = "Linux version ";
+  const first = BANNER.charCodeAt(0);
+  for (let at = reader.bytes.indexOf(first); at >= 0; at = reader.bytes.indexOf(first, at + 1)) {
+    if (reader.text(at, BANNER.length) !== BANNER) continue;
+    const version = reader.text(at + BANNER.length, 256);
+    if (/^\d+\.\d/.test(version)) return version;
+  }
+  return undefined;
+}
+
 function describeElf(file: Uint8Array, format: "pvh" | "elf64"): ImageInfo {
   const elf = parseElf(file);
   const extent = loadedExtent(elf);
+  const kernelVersion = linuxBanner(elf.reader);
   return {
     format,
     description: `ELF${elf.bits} kernel`,
@@ -74,7 +88,8 @@ function describeElf(file: Uint8Array, format: "pvh" | "elf64"): ImageInfo {
     loadAddress: extent.base,
     memorySize: extent.end - extent.base,
     entry: (format === "pvh" ? pvhEntry(elf) : undefined) ?? physicalEntry(elf),
-    segments: elf.segments.filter((segment) => segment.type === 1).length,
+    segments: elf.segments.filter((segment) => segment.type === PT_LOAD).length,
+    ...(kernelVersion === undefined ? {} : { kernelVersion }),
   };
 }
 

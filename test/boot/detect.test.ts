@@ -106,6 +106,12 @@ describe("describeImage", () => {
       boot: "Linux 64-bit boot protocol at the ELF entry point",
     });
   });
+  test("the version of an ELF Linux kernel is in its banner, not in other text that begins alike", () => {
+    const data = new TextEncoder().encode("Linux version %s\0Linux version 6.1.0 (builder) #1\n\0");
+    expect(describeImage(makeElf({ segments: [{ physical: 0x20_0000, data }] })).kernelVersion).toBe(
+      "6.1.0 (builder) #1",
+    );
+  });
   test("a damaged image throws as loading does", () => {
     expect(() => describeImage(makeBzImage().subarray(0, 2000))).toThrow(ImageError);
   });

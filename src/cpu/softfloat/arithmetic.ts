@@ -16,19 +16,56 @@ function precisionOf(format: FloatFormat, env: FloatEnvironment): number {
 }
 
 export function add(format: FloatFormat, a: bigint, b: bigint, env: FloatEnvironment): bigint {
-  return sum(format, operand(format, a, env), operand(format, b, env), 0, env);
+  return sum(format, operand(format, a, env), operand(format, b, env), env);
 }
 
 export function subtract(format: FloatFormat, a: bigint, b: bigint, env: FloatEnvironment): bigint {
-  return sum(format, operand(format, a, env), operand(format, b, env), 1, env);
+  return difference(format, operand(format, a, env), operand(format, b, env), env);
 }
 
-function sum(format: FloatFormat, a: Unpacked, b: Unpacked, negateB: 0 | 1, env: FloatEnvironment): bigint {
+export function multiply(format: FloatFormat, a: bigint, b: bigint, env: FloatEnvironment): bigint {
+  return product(format, operand(format, a, env), operand(format, b, env), env);
+}
+
+export function divide(format: FloatFormat, a: bigint, b: bigint, env: FloatEnvironment): bigint {
+  return quotient(format, operand(format, a, env), operand(format, b, env), env);
+}
+
+export function squareRoot(format: FloatFormat, a: bigint, env: FloatEnvironment): bigint {
+  return root(format, operand(format, a, env), env);
+}
+
+/** An operation on two operands that may come from different formats (FADD m32), giving one of `format`. */
+export type UnpackedOperation = (
+  format: FloatFormat,
+  a: Unpacked,
+  b: Unpacked,
+  env: FloatEnvironment,
+) => bigint;
+
+/** What is returned when an unmasked exception leaves no result. */
+const NO_RESULT = 0n;
+
+export function sum(format: FloatFormat, a: Unpacked, b: Unpacked, env: FloatEnvironment): bigint {
+  return signedSum(format, a, b, 0, env);
+}
+
+export function difference(format: FloatFormat, a: Unpacked, b: Unpacked, env: FloatEnvironment): bigint {
+  return signedSum(format, a, b, 1, env);
+}
+
+function signedSum(
+  format: FloatFormat,
+  a: Unpacked,
+  b: Unpacked,
+  negateB: 0 | 1,
+  env: FloatEnvironment,
+): bigint {
   const nan = nanResult(format, a, b, env);
   if (nan !== undefined) return nan;
   const bSign = (b.sign ^ negateB) as 0 | 1;
   if (a.kind === "infinity" && b.kind === "infinity" && a.sign !== bSign) return invalid(format, env);
-  if (denormalOperands(env, a, b)) return a.significand;
+  if (denormalOperands(env, a, b)) return NO_RESULT;
   if (a.kind === "infinity") return infinity(format, a.sign);
   if (b.kind === "infinity") return infinity(format, bSign);
   return addFinite(format, a, { ...b, sign: bSign }, precisionOf(format, env), env);
@@ -79,31 +116,27 @@ function topExponent(x: Unpacked): number {
   return x.exponent + bitLength(x.significand) - 1;
 }
 
-export function multiply(format: FloatFormat, aBits: bigint, bBits: bigint, env: FloatEnvironment): bigint {
-  const a = operand(format, aBits, env);
-  const b = operand(format, bBits, env);
+export function product(format: FloatFormat, a: Unpacked, b: Unpacked, env: FloatEnvironment): bigint {
   const nan = nanResult(format, a, b, env);
   if (nan !== undefined) return nan;
   const infinite = a.kind === "infinity" || b.kind === "infinity";
   const isZero = a.kind === "zero" || b.kind === "zero";
   if (infinite && isZero) return invalid(format, env);
   const sign = (a.sign ^ b.sign) as 0 | 1;
-  if (denormalOperands(env, a, b)) return aBits;
+  if (denormalOperands(env, a, b)) return NO_RESULT;
   if (infinite) return infinity(format, sign);
   if (isZero) return zero(format, sign);
-  const product = a.significand * b.significand;
-  return roundPack(env, format, sign, a.exponent + b.exponent, product, precisionOf(format, env));
+  const significand = a.significand * b.significand;
+  return roundPack(env, format, sign, a.exponent + b.exponent, significand, precisionOf(format, env));
 }
 
-export function divide(format: FloatFormat, aBits: bigint, bBits: bigint, env: FloatEnvironment): bigint {
-  const a = operand(format, aBits, env);
-  const b = operand(format, bBits, env);
+export function quotient(format: FloatFormat, a: Unpacked, b: Unpacked, env: FloatEnvironment): bigint {
   const nan = nanResult(format, a, b, env);
   if (nan !== undefined) return nan;
   const sign = (a.sign ^ b.sign) as 0 | 1;
   if (a.kind === "infinity") {
     if (b.kind === "infinity") return invalid(format, env);
-    if (denormalOperands(env, a, b)) return aBits;
+    if (denormalOperands(env, a, b)) return NO_RESULT;
     return infinity(format, sign);
   }
   if (b.kind === "zero") {
@@ -111,32 +144,31 @@ export function divide(format: FloatFormat, aBits: bigint, bBits: bigint, env: F
     env.flags |= ZE;
     return infinity(format, sign);
   }
-  if (denormalOperands(env, a, b)) return aBits;
+  if (denormalOperands(env, a, b)) return NO_RESULT;
   if (a.kind === "zero" || b.kind === "infinity") return zero(format, sign);
   const precision = precisionOf(format, env);
   const shift = precision + 3 + Math.max(0, bitLength(b.significand) - bitLength(a.significand));
   const numerator = a.significand << BigInt(shift);
-  const quotient = numerator / b.significand;
-  const sticky = quotient * b.significand === numerator ? 0n : 1n;
+  const whole = numerator / b.significand;
+  const sticky = whole * b.significand === numerator ? 0n : 1n;
   const exponent = a.exponent - b.exponent - shift - 1;
-  return roundPack(env, format, sign, exponent, (quotient << 1n) | sticky, precision);
+  return roundPack(env, format, sign, exponent, (whole << 1n) | sticky, precision);
 }
 
-export function squareRoot(format: FloatFormat, bits: bigint, env: FloatEnvironment): bigint {
-  const a = operand(format, bits, env);
+export function root(format: FloatFormat, a: Unpacked, env: FloatEnvironment): bigint {
   const nan = nanResult(format, a, a, env);
   if (nan !== undefined) return nan;
   if (a.kind === "zero") return zero(format, a.sign);
   if (a.sign === 1) return invalid(format, env);
-  if (denormalOperands(env, a, a)) return bits;
+  if (denormalOperands(env, a, a)) return NO_RESULT;
   if (a.kind === "infinity") return infinity(format, 0);
   const precision = precisionOf(format, env);
   let shift = Math.max(0, 2 * (precision + 2) - bitLength(a.significand));
   if ((a.exponent - shift) & 1) shift++;
   const radicand = a.significand << BigInt(shift);
-  const root = integerSquareRoot(radicand);
-  const sticky = root * root === radicand ? 0n : 1n;
-  return roundPack(env, format, 0, (a.exponent - shift) / 2 - 1, (root << 1n) | sticky, precision);
+  const whole = integerSquareRoot(radicand);
+  const sticky = whole * whole === radicand ? 0n : 1n;
+  return roundPack(env, format, 0, (a.exponent - shift) / 2 - 1, (whole << 1n) | sticky, precision);
 }
 
 /** Largest integer whose square is not above `value`. */
@@ -173,11 +205,11 @@ export function fusedMultiplyAdd(
   const sign = (a.sign ^ b.sign) as 0 | 1;
   if (infinite && c.kind === "infinity" && c.sign !== sign) return invalid(format, env);
   if (c.kind === "denormal") env.flags |= DE;
-  if (denormalOperands(env, a, b)) return aBits;
+  if (denormalOperands(env, a, b)) return NO_RESULT;
   if (infinite) return infinity(format, sign);
   if (c.kind === "infinity") return infinity(format, c.sign);
   const significand = a.significand * b.significand;
   const kind = significand === 0n ? "zero" : "normal";
-  const product: Unpacked = { kind, sign, exponent: a.exponent + b.exponent, significand };
-  return addFinite(format, product, c, format.precision, env);
+  const exact: Unpacked = { kind, sign, exponent: a.exponent + b.exponent, significand };
+  return addFinite(format, exact, c, format.precision, env);
 }

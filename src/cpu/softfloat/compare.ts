@@ -1,7 +1,7 @@
 /** Comparison, the SSE and AVX predicates, MIN and MAX. */
 
 import { type FloatEnvironment, IE } from "./environment.ts";
-import type { FloatFormat, Unpacked } from "./format.ts";
+import { bitLength, type FloatFormat, type Unpacked } from "./format.ts";
 import { denormalOperands, isNotANumber, operand } from "./nan.ts";
 
 /** -1 less, 0 equal, 1 greater, 2 unordered. */
@@ -18,8 +18,11 @@ export function compare(
   env: FloatEnvironment,
   signalling: boolean,
 ): Relation {
-  const a = operand(format, aBits, env);
-  const b = operand(format, bBits, env);
+  return relation(operand(format, aBits, env), operand(format, bBits, env), env, signalling);
+}
+
+/** As compare, of operands that may come from different formats (FCOM m32, FICOM). */
+export function relation(a: Unpacked, b: Unpacked, env: FloatEnvironment, signalling: boolean): Relation {
   if (a.kind === "unsupported" || b.kind === "unsupported") {
     env.flags |= IE;
     return 2;
@@ -34,23 +37,27 @@ export function compare(
 
 /** Order of two numbers or infinities; the two zeros are equal. */
 function order(a: Unpacked, b: Unpacked): Relation {
-  const x = orderKey(a);
-  const y = orderKey(b);
-  if (x.magnitude === 0 && y.magnitude === 0) return 0;
+  const aZero = a.kind === "zero";
+  const bZero = b.kind === "zero";
+  if (aZero && bZero) return 0;
+  if (aZero || bZero) return (aZero ? b.sign : a.sign ^ 1) ? 1 : -1;
   if (a.sign !== b.sign) return a.sign ? -1 : 1;
-  let result: number;
-  if (x.magnitude !== y.magnitude) result = x.magnitude < y.magnitude ? -1 : 1;
-  else result = x.significand === y.significand ? 0 : x.significand < y.significand ? -1 : 1;
-  return (a.sign ? -result : result) as Relation;
+  const magnitude = orderMagnitude(a, b);
+  return (a.sign ? -magnitude : magnitude) as Relation;
 }
 
-/** Magnitudes compare by leading-bit exponent first (0 stands for zero), then by aligned significand. */
-function orderKey(a: Unpacked): { magnitude: number; significand: bigint } {
-  if (a.kind === "zero") return { magnitude: 0, significand: 0n };
-  if (a.kind === "infinity") return { magnitude: 1e6, significand: 0n };
-  // Exponents stay within +-17000, so the offset keeps every magnitude positive. Denormals share the exponent
-  // of the smallest normals and differ in the significand alone.
-  return { magnitude: a.exponent + 1e5, significand: a.significand };
+/** Order of |a| and |b|, neither zero. */
+function orderMagnitude(a: Unpacked, b: Unpacked): -1 | 0 | 1 {
+  const aInfinite = a.kind === "infinity";
+  const bInfinite = b.kind === "infinity";
+  if (aInfinite || bInfinite) return aInfinite && bInfinite ? 0 : aInfinite ? 1 : -1;
+  const aLength = bitLength(a.significand);
+  const bLength = bitLength(b.significand);
+  const distance = a.exponent + aLength - (b.exponent + bLength);
+  if (distance !== 0) return distance < 0 ? -1 : 1;
+  const x = a.significand << BigInt(Math.max(0, bLength - aLength));
+  const y = b.significand << BigInt(Math.max(0, aLength - bLength));
+  return x === y ? 0 : x < y ? -1 : 1;
 }
 
 /** Which relations satisfy a predicate, and whether it signals quiet NaNs. */
@@ -104,14 +111,14 @@ export function comparePredicate(
   env: FloatEnvironment,
 ): boolean {
   const p = PREDICATES[predicate & 31];
-  const relation = compare(format, a, b, env, p.signalling);
-  if (relation === 2) return p.unordered;
-  return relation === 0 ? p.equal : relation < 0 ? p.less : p.greater;
+  const found = compare(format, a, b, env, p.signalling);
+  if (found === 2) return p.unordered;
+  return found === 0 ? p.equal : found < 0 ? p.less : p.greater;
 }
 
 /** RFLAGS bits COMISS, UCOMISS, FCOMI and FUCOMI write: ZF, PF, CF (OF, SF, AF are cleared). */
-export function compareFlags(relation: Relation): number {
-  return relation === 2 ? 0x45 : relation === 0 ? 0x40 : relation < 0 ? 0x01 : 0;
+export function compareFlags(found: Relation): number {
+  return found === 2 ? 0x45 : found === 0 ? 0x40 : found < 0 ? 0x01 : 0;
 }
 
 /**
@@ -128,8 +135,7 @@ export function maximum(format: FloatFormat, a: bigint, b: bigint, env: FloatEnv
 }
 
 function choose(format: FloatFormat, a: bigint, b: bigint, env: FloatEnvironment, wanted: -1 | 1): bigint {
-  const relation = compare(format, a, b, env, true);
-  const chosen = relation === wanted ? a : b;
+  const chosen = compare(format, a, b, env, true) === wanted ? a : b;
   if (!env.denormalsAreZero) return chosen;
   const sign = chosen & (1n << format.signShift);
   return operand(format, chosen, env).kind === "zero" ? sign : chosen;

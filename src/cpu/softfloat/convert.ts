@@ -1,7 +1,7 @@
 /** Conversions between formats, to and from integers, and rounding to an integral value. */
 
 import { type FloatEnvironment, PE, type Rounding } from "./environment.ts";
-import { bitLength, type FloatFormat, infinity, pack, type Unpacked, unpack, zero } from "./format.ts";
+import { bitLength, type FloatFormat, infinity, pack, type Unpacked, zero } from "./format.ts";
 import { denormalOperands, invalid, nanResult, operand } from "./nan.ts";
 import { lastRounding, roundPack, shiftRightRound } from "./round.ts";
 
@@ -80,6 +80,12 @@ function integerMagnitude(a: Unpacked, rounding: Rounding, width: number): bigin
   return shiftRightRound(a.significand, Math.min(-a.exponent, 128), rounding, a.sign);
 }
 
+/** A signed integer as an operand of arithmetic (FIADD and kin). */
+export function integerOperand(value: bigint): Unpacked {
+  const sign = value < 0n ? 1 : 0;
+  return { kind: value === 0n ? "zero" : "normal", sign, exponent: 0, significand: sign ? -value : value };
+}
+
 /** Converts a signed integer (any size up to 64 bits, a plain bigint) to `format`. */
 export function fromInteger(format: FloatFormat, value: bigint, env: FloatEnvironment): bigint {
   if (value === 0n) return zero(format, 0);
@@ -113,16 +119,4 @@ export function roundToIntegral(
   const length = bitLength(whole);
   const biased = length - 1 + format.bias;
   return pack(format, a.sign, biased, whole << BigInt(format.precision - length));
-}
-
-/**
- * Widens a single or double to the 80-bit format without looking at the environment's masks: for values
- * known to be ordinary, such as constants.
- */
-export function widen(from: FloatFormat, to: FloatFormat, bits: bigint): bigint {
-  const a = unpack(from, bits);
-  if (a.kind === "zero") return zero(to, a.sign);
-  const length = bitLength(a.significand);
-  const biased = a.exponent + length - 1 + to.bias;
-  return pack(to, a.sign, biased, a.significand << BigInt(to.precision - length));
 }

@@ -11,11 +11,17 @@
 export { reciprocal, reciprocalSquareRoot } from "./approximate.ts";
 export {
   add,
+  difference,
   divide,
   fusedMultiplyAdd,
   multiply,
+  product,
+  quotient,
+  root,
   squareRoot,
   subtract,
+  sum,
+  type UnpackedOperation,
 } from "./arithmetic.ts";
 export {
   compare,
@@ -24,11 +30,13 @@ export {
   maximum,
   minimum,
   type Relation,
+  relation,
 } from "./compare.ts";
 export {
   convert,
   fromInteger,
   type IntegerWidth,
+  integerOperand,
   roundToIntegral,
   toInteger,
   toUnsignedInteger,
@@ -52,4 +60,30 @@ export {
   x87Environment,
   ZE,
 } from "./environment.ts";
-export { binary16, binary32, binary64, extended80, type FloatFormat } from "./format.ts";
+export {
+  binary16,
+  binary32,
+  binary64,
+  extended80,
+  type FloatFormat,
+  indefinite,
+  type Unpacked,
+  unpack,
+} from "./format.ts";
+export {
+  f2xm1,
+  fpatan,
+  fyl2x,
+  fyl2xp1,
+  type TrigonometricResult,
+  trigonometric,
+} from "./transcendental.ts";
+export {
+  examine,
+  extract,
+  fromBcd,
+  type RemainderResult,
+  remainder,
+  scale,
+  toBcd,
+} from "./x87-arithmetic.ts";

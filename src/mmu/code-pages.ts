@@ -8,7 +8,7 @@
 
 /** log2 of a line. */
 const LINE_SHIFT = 6;
-const PAGE_SHIFT = 12;
+const PAGE = 4096;
 
 /**
  * Set in an entry of the page index (`physical-memory.ts`) while the page bears code: such a page is never
@@ -18,10 +18,10 @@ export const PAGE_CODE = 1 << 21;
 
 export class CodePages {
   /**
-   * A store is about to overlap decoded bytes in the page at this physical address. It must drop what was
-   * decoded there and call `clear`; it comes before the store becomes visible.
+   * A store is about to overlap decoded bytes in the page with this physical page number. Whoever decoded
+   * them drops what came of that page and calls `clear`; the store follows.
    */
-  onCodeWrite: ((pageAddress: number) => void) | null = null;
+  onCodeWrite: ((page: number) => void) | null = null;
   /** Stores that overlapped decoded bytes. */
   writes = 0;
 
@@ -40,9 +40,9 @@ export class CodePages {
    * before: its entries in write TLBs must go. What is not memory is left alone: nothing is cached for it.
    */
   markWithinPage(address: number, length: number): boolean {
-    const page = Math.floor(address / 4096);
+    const page = Math.floor(address / PAGE);
     if (page >= this.#pages.length || this.#pages[page] === 0) return false;
-    const offset = address - page * 4096;
+    const offset = address - page * PAGE;
     const last = (offset + length - 1) >> LINE_SHIFT;
     for (let line = offset >> LINE_SHIFT; line <= last; line++) {
       this.#lines[page * 2 + (line >> 5)] |= 1 << (line & 31);
@@ -52,9 +52,8 @@ export class CodePages {
     return true;
   }
 
-  /** The page at this physical address bears no code any more. */
-  clear(pageAddress: number): void {
-    const page = Math.floor(pageAddress / 4096);
+  /** The page with this physical page number bears no code any more. */
+  clear(page: number): void {
     if (page >= this.#pages.length) return;
     this.#pages[page] &= ~PAGE_CODE;
     this.#lines[page * 2] = 0;
@@ -74,6 +73,6 @@ export class CodePages {
   beforeWrite(page: number, offset: number, length: number): void {
     if (!this.overlaps(page, offset, length)) return;
     this.writes++;
-    this.onCodeWrite?.(page * 2 ** PAGE_SHIFT);
+    this.onCodeWrite?.(page);
   }
 }

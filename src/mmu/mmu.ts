@@ -8,7 +8,6 @@
 import type { LinearMemory, Translation } from "../cpu/core.ts";
 import type { ProcessorPort } from "../cpu/outside.ts";
 import type { CpuState } from "../cpu/state.ts";
-import type { JumpCache } from "./jump-cache.ts";
 import { LinearAccess } from "./linear-memory.ts";
 import { type MmuStatistics, OperandAccess } from "./operand-access.ts";
 import type { MmuObserver } from "./page-walk.ts";
@@ -34,6 +33,7 @@ export class Mmu implements LinearMemory, Translation {
   readonly #contexts: ProcessorTranslation[];
   readonly #operands: OperandAccess;
   readonly #linear: LinearAccess;
+  readonly #port: ProcessorPort;
   #pageFlushes = 0;
   readonly #words = new BigUint64Array(1);
   readonly #halves = new Int32Array(this.#words.buffer);
@@ -45,6 +45,7 @@ export class Mmu implements LinearMemory, Translation {
     options: PagingOptions,
   ) {
     this.physical = physical;
+    this.#port = port;
     const words = new Int32Array(physical.memory.buffer);
     this.#contexts = cpus.map((cpu) => new ProcessorTranslation(cpu, words, physical, options));
     this.#operands = new OperandAccess(physical, port, this.#contexts[0]);
@@ -82,10 +83,11 @@ export class Mmu implements LinearMemory, Translation {
   }
 
   /**
-   * A store is about to overlap decoded bytes in the page at this physical address: drop what was decoded
-   * there, and call `clearCode`. Comes for stores of processors, DMA and loaders alike, before the store.
+   * A store is about to overlap decoded bytes in the page with this physical page number: drop what was
+   * decoded there, and call `clearCode`. Comes for stores of processors, DMA and loaders alike, before the
+   * store.
    */
-  set onCodeWrite(hook: ((pageAddress: number) => void) | null) {
+  set onCodeWrite(hook: ((page: number) => void) | null) {
     this.physical.code.onCodeWrite = hook;
   }
 
@@ -178,10 +180,6 @@ export class Mmu implements LinearMemory, Translation {
 
   // ---- Pages -----------------------------------------------------------------------------------------------
 
-  jumpCache(cpu: CpuState): JumpCache {
-    return this.#contexts[cpu.index].jumps;
-  }
-
   /** The local APIC's page of processor `index` answers at `base`, or nowhere: RAM there is hidden or shows. */
   localApicMoved(index: number, base: number | null): void {
     const context = this.#contexts[index];
@@ -201,8 +199,23 @@ export class Mmu implements LinearMemory, Translation {
       at += part;
     }
   }
-  /** Nothing decoded from the page at this physical address is kept any more. */
-  clearCode(pageAddress: number): void {
-    this.physical.code.clear(pageAddress);
+  /** Nothing decoded from the page with this physical page number is kept any more. */
+  clearCode(page: number): void {
+    this.physical.code.clear(page);
+  }
+  /** Host address of the page of RAM or ROM at a physical address, or 0 where the bus answers. */
+  hostPage(address: number): number {
+    return this.physical.hostAddress(address - (address % 4096));
+  }
+  /** A byte that the bus gives, for instructions fetched from there. */
+  readDevice(address: number): number {
+    return this.#port.readMmio(address, 1);
+  }
+  /** Enters a record under RIP and JUMP_KEY into a processor's jump cache. */
+  cacheJump(cpu: CpuState, lo: number, hi: number, key: number, record: number): void {
+    this.#contexts[cpu.index].jumps.store(lo, hi, key, record);
+  }
+  clearJumpCaches(): void {
+    for (const context of this.#contexts) context.jumps.clear();
   }
 }

@@ -103,8 +103,8 @@ export class PhysicalMemory {
       );
     }
     for (let page = base / PAGE; page < (base + size) / PAGE; page++) {
-      if ((this.pages[page] & PAGE_CODE) !== 0) this.code.onCodeWrite?.(page * PAGE);
-      this.code.clear(page * PAGE);
+      if ((this.pages[page] & PAGE_CODE) !== 0) this.code.onCodeWrite?.(page);
+      this.code.clear(page);
       const host = this.#hostPage(page);
       this.pages[page] = kind === "hole" ? 0 : kind === "ROM" ? host | PAGE_ROM : host;
     }

@@ -2,20 +2,7 @@
  * One processor's translation state: paging controls, TLBs, jump cache, the keys that say which entries are
  * valid, and what hides or watches pages from this processor alone.
  */
-import {
-  CPL,
-  CR3,
-  FLAGS_SYSTEM,
-  JUMP_KEY,
-  MODE,
-  PKRU,
-  SEGMENT_BASE,
-  SEGMENT_STRIDE,
-  SEGMENTS,
-  Segment,
-  TLB_KEY,
-} from "../cpu/layout.ts";
-import { Mode } from "../cpu/modes.ts";
+import { CODE_BASE, CPL, CR3, FLAGS_SYSTEM, JUMP_KEY, MODE, PKRU, TLB_KEY } from "../cpu/layout.ts";
 import { Cr0, Flag } from "../cpu/registers.ts";
 import type { CpuState } from "../cpu/state.ts";
 import { DataBreakpoints } from "./breakpoints.ts";
@@ -36,7 +23,6 @@ const JUMP_KEY_GENERATION_SHIFT = 7;
 const JUMP_KEY_BASE_SHIFT = 17;
 const CODE_BASES = 1 << 15;
 
-const CS_BASE = SEGMENTS + Segment.CS * SEGMENT_STRIDE + SEGMENT_BASE;
 const PCID_MASK = 0xfff;
 
 export class ProcessorTranslation {
@@ -171,8 +157,7 @@ export class ProcessorTranslation {
     cpu.setI32(TLB_KEY + 4, 0);
 
     const mode = cpu.i32(MODE);
-    // CS.base is not used in 64-bit mode (SDM vol. 3A 3.4.4).
-    const base = (mode & Mode.SIZE) === Mode.CODE_64 ? 0 : cpu.i32(CS_BASE);
+    const base = cpu.i32(CODE_BASE);
     if (base !== this.#codeBase) {
       this.#codeBase = base;
       this.#codeBaseNumber = this.#numberOfCodeBase(base);

@@ -94,7 +94,7 @@ const segment = (selector: number, attributes: number, limit = FLAT_LIMIT): Segm
   attributes,
 });
 
-/** Page-table entry bits (SDM vol. 3A 4.5). */
+/** Page-table entry bits (SDM vol. 3A 5.5). */
 const PTE_PRESENT = 0x1;
 const PTE_WRITABLE = 0x2;
 const PTE_LARGE = 0x80;

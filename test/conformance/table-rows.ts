@@ -10,7 +10,7 @@ export function tableRows(rows: readonly Row[]): GeneratorRow[] {
     const [encoding, operation] = row.text.split("|").map((part) => part.trim().replace(/\s+/g, " "));
     const inOpcode = row.rm >= 0;
     return {
-      id: `${encoding}: ${operation}`,
+      id: `${encoding}: ${operation}${modes.length === 3 ? "" : ` (${modes.join(", ")})`}`,
       mnemonic: row.mnemonic.toUpperCase(),
       modes,
       prefix: row.prefix,

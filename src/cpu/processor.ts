@@ -7,7 +7,7 @@ import type { Core, CoreLog, SystemObserver, TimeSource } from "./core.ts";
 import { Decoder } from "./decode/decoder.ts";
 import { R_COUNT, R_LENGTH, R_NEXT } from "./decode/record.ts";
 import type { Row } from "./decode/rows.ts";
-import { Fault, Vector } from "./fault.ts";
+import { Fault } from "./fault.ts";
 import { Handlers } from "./interpreter/handlers.ts";
 import { HandlerOutcome } from "./interpreter/outcome.ts";
 import {
@@ -50,7 +50,7 @@ import {
   wokenByInterrupt,
 } from "./system/cold-state.ts";
 import { Attribute } from "./system/descriptor.ts";
-import { deliverEvent, type EventKind } from "./system/events.ts";
+import { type DeliveryResult, deliverDebug, deliverEvent, deliverFault } from "./system/events.ts";
 import { RecordView, type SystemHelpers } from "./system/helper.ts";
 import { legacyAddress } from "./system/segmentation.ts";
 
@@ -148,11 +148,16 @@ export class Processor implements Core {
 
   /** Ends the running slice at the end of the current block. */
   interruptSlice(): void {
-    const left = this.#cpu.i32(BUDGET);
-    if (left <= 0) return;
+    this.shortenSlice(0);
+  }
+
+  /** Leaves at most `left` instructions to the running slice. */
+  shortenSlice(left: number): void {
+    const excess = this.#cpu.i32(BUDGET) - Math.max(0, left);
+    if (excess <= 0) return;
     // What is taken from the budget was not executed: the slice becomes shorter by as much.
-    this.#sliceBudget -= left;
-    this.#cpu.setI32(BUDGET, 0);
+    this.#sliceBudget -= excess;
+    this.#cpu.setI32(BUDGET, this.#cpu.i32(BUDGET) - excess);
   }
 
   /** A line into processor `index` changed: leave at the next opportunity. */
@@ -291,18 +296,13 @@ export class Processor implements Core {
   }
 
   #fault(cpu: CpuState): number {
-    return this.#deliver(cpu, "fault", cpu.i32(FAULT_VECTOR), cpu.i32(FAULT_ERROR));
+    return this.#delivered(cpu, deliverFault(this, cpu, cpu.i32(FAULT_VECTOR), cpu.i32(FAULT_ERROR)));
   }
 
-  #deliver(cpu: CpuState, kind: EventKind, vector: number, error: number): number {
-    this.observer?.event?.(cpu, kind, vector, error);
+  #delivered(cpu: CpuState, result: DeliveryResult): number {
     // An event is progress: without a cost, a guest whose handler faults would never end its slice.
     cpu.setI32(BUDGET, cpu.i32(BUDGET) - 1);
-    if (deliverEvent(this, cpu, { kind, vector, error }) === "shutdown") {
-      cpu.setI32(ACTIVITY, Activity.SHUTDOWN);
-      return Stop.SHUTDOWN;
-    }
-    return Stop.NONE;
+    return result === "shutdown" ? Stop.SHUTDOWN : Stop.NONE;
   }
 
   /** Delivers what is pending, in the order of SDM vol. 3A table 6-2. */
@@ -311,8 +311,7 @@ export class Processor implements Core {
     const shadow = this.#shadow(cpu);
     if (pendingDebug !== 0 && !(shadow & Shadow.MOV_SS)) {
       cpu.setI32(PENDING_DEBUG, 0);
-      cpu.setU64(DR + 6 * 8, cpu.u64(DR + 6 * 8) | BigInt(pendingDebug >>> 0));
-      const stop = this.#deliver(cpu, "trap", Vector.DB, 0);
+      const stop = this.#delivered(cpu, deliverDebug(this, cpu, pendingDebug, "trap"));
       if (stop !== Stop.NONE) return stop;
     }
     const events = this.port.pendingEvents(cpu.index);
@@ -322,14 +321,14 @@ export class Processor implements Core {
     if (events & EVENT.NMI && cpu.i32(NMI_BLOCKED) === 0 && shadow === 0) {
       this.port.acknowledgeNmi(cpu.index);
       cpu.setI32(ACTIVITY, Activity.RUNNING);
-      return this.#deliver(cpu, "nmi", Vector.NMI, 0);
+      return this.#delivered(cpu, deliverEvent(this, cpu, { kind: "nmi" }));
     }
     const flags = cpu.i32(FLAGS_SYSTEM);
     if (events & EVENT.INTR) {
       if (state !== Activity.RUNNING && wokenByInterrupt(cpu, flags)) cpu.setI32(ACTIVITY, Activity.RUNNING);
       if (flags & Flag.IF && shadow === 0) {
         const vector = this.port.acknowledgeInterrupt(cpu.index);
-        return this.#deliver(cpu, "interrupt", vector, 0);
+        return this.#delivered(cpu, deliverEvent(this, cpu, { kind: "interrupt", vector }));
       }
     }
     return activity(cpu) === Activity.RUNNING ? Stop.NONE : Stop.IDLE;
@@ -362,8 +361,7 @@ export class Processor implements Core {
     if (!(flagsBefore & Flag.RF) && !(this.#shadow(cpu) & Shadow.MOV_SS)) {
       const hit = this.#instructionBreakpoints(cpu);
       if (hit !== 0) {
-        cpu.setU64(DR + 6 * 8, cpu.u64(DR + 6 * 8) | BigInt(hit));
-        return this.#deliver(cpu, "fault", Vector.DB, 0);
+        return this.#delivered(cpu, deliverDebug(this, cpu, hit, "fault"));
       }
     }
     this.onStep?.(cpu);

@@ -1,0 +1,295 @@
+/**
+ * A machine to boot: processor, memory, devices and virtual time put together. This is the library's face;
+ * the command line uses nothing else.
+ *
+ * Virtual time is one nanosecond an instruction, plus the time that idle processors skip. Everything the
+ * guest can observe follows from the image, the options and the console input, so a run repeats exactly.
+ */
+import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
+import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
+import type { SystemObserver, TimeSource } from "../cpu/core.ts";
+import { ROWS } from "../cpu/decode/tables/index.ts";
+import type { ProcessorSide } from "../cpu/outside.ts";
+import { Processor, Stop } from "../cpu/processor.ts";
+import { definitions } from "../cpu/semantics/index.ts";
+import { CpuState } from "../cpu/state.ts";
+import { createHelpers } from "../cpu/helpers.ts";
+import { MSR_TSC_ADJUST } from "../cpu/system/cold-state.ts";
+import { enterImage, resetCpu } from "../cpu/system/reset.ts";
+import { Mmu } from "../mmu/mmu.ts";
+import { PhysicalMemory } from "../mmu/physical-memory.ts";
+import { RAM_LIMIT, RAM_MINIMUM, VGA_WINDOW } from "./address-map.ts";
+import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
+import { createPlatform, type Platform } from "./platform.ts";
+import { ProcessorMemory } from "./processor-memory.ts";
+
+export type { ImageInfo };
+
+export interface MachineOptions {
+  /** Guest RAM in bytes, a multiple of 4 KiB; 512 MiB unless given. */
+  readonly memory?: number;
+  /** Processor model, as `--cpu` takes it, e.g. "x86-64-v2,-smap". */
+  readonly cpu?: string;
+  /** Seed of RDRAND and RDSEED. */
+  readonly seed?: bigint;
+  /** The real-time clock's date at power-on, seconds since 1970 UTC. */
+  readonly startDate?: number;
+  /** Bytes that the guest writes to COM1. */
+  readonly onConsole?: (byte: number) => void;
+  /** Bytes that the guest writes to the debug port E9h. */
+  readonly onDebugByte?: (byte: number) => void;
+  /** Something this machine does not know was asked of it: one call for each distinct message. */
+  readonly onUnknown?: (message: string) => void;
+}
+
+export interface LoadRequest {
+  readonly image: Uint8Array;
+  readonly commandLine?: string;
+  readonly initrd?: Uint8Array;
+}
+
+/** Why `run` came back. */
+export type StopReason =
+  | { readonly kind: "power-off" }
+  | { readonly kind: "reset"; readonly source: string }
+  | { readonly kind: "debug-exit"; readonly status: number }
+  | { readonly kind: "triple-fault" }
+  /** Halted with nothing that could ever wake it. */
+  | { readonly kind: "halted" }
+  | { readonly kind: "instruction-limit" }
+  /** `stop()` was called. */
+  | { readonly kind: "stopped" };
+
+export interface RunOptions {
+  /** Stop once this many instructions have been executed since power-on (a block may exceed it). */
+  readonly maxInstructions?: number;
+}
+
+/** Longest stay in emitted code: code that V8 has optimised meanwhile is entered at the next call. */
+const SLICE = 100_000;
+/** Wall time between two chances for the host's event loop, ms. */
+const YIELD_MS = 20;
+
+export class Machine {
+  readonly model: CpuModel;
+  readonly memory: PhysicalMemory;
+  readonly mmu: Mmu;
+  readonly platform: Platform;
+  readonly processor: Processor;
+  readonly states: readonly CpuState[];
+  /** Messages of `onUnknown` with their counts. */
+  readonly unknown = new Map<string, number>();
+
+  /** Instructions executed since power-on. */
+  instructions = 0;
+  /** Virtual nanoseconds that halted processors skipped. */
+  idleTime = 0;
+
+  readonly #options: MachineOptions;
+  #stop: StopReason | null = null;
+  #sliceStart = 0;
+  readonly #tscOffset: bigint[] = [];
+
+  /** @throws RangeError for a memory size that no machine has; CpuModelError for an unknown model. */
+  constructor(options: MachineOptions = {}) {
+    this.#options = options;
+    const memorySize = options.memory ?? 512 * 2 ** 20;
+    if (memorySize % 4096 !== 0 || memorySize < RAM_MINIMUM || memorySize > RAM_LIMIT) {
+      throw new RangeError(
+        `memory of ${memorySize} bytes: expected a multiple of 4 KiB from ${RAM_MINIMUM / 2 ** 20}M to ${RAM_LIMIT / 2 ** 20}M`,
+      );
+    }
+    this.model = parseCpuModel(options.cpu ?? "");
+    const pages = PhysicalMemory.wasmPages(memorySize);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
+    this.memory.map(VGA_WINDOW.base, VGA_WINDOW.length, "hole");
+    const processors = 1;
+    this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
+    const log = { unknown: (message: string) => this.#note(message) };
+    this.platform = createPlatform({
+      processors,
+      memorySize,
+      log,
+      physicalAddressBits: this.model.physicalBits,
+      x2apic: this.model.features.has("x2apic"),
+      tscDeadline: this.model.features.has("tsc-deadline"),
+      ...(options.startDate === undefined ? {} : { startDate: options.startDate }),
+      events: {
+        onConsole: (byte) => options.onConsole?.(byte),
+        onDebugByte: (byte) => options.onDebugByte?.(byte),
+        onPowerOff: () => this.#end({ kind: "power-off" }),
+        onReset: (source) => this.#end({ kind: "reset", source }),
+        onDebugExit: (status) => this.#end({ kind: "debug-exit", status }),
+      },
+    });
+    const port = this.platform.processorPort;
+    this.mmu = new Mmu(this.memory, port, this.states, {
+      physicalAddressBits: this.model.physicalBits,
+      gigabytePages: this.model.features.has("pdpe1gb"),
+    });
+    this.processor = new Processor({
+      memory,
+      states: this.states,
+      rows: ROWS,
+      definitions,
+      helpers: createHelpers({ model: this.model, processors, memory }),
+      features: this.model.features,
+      mmu: new ProcessorMemory(this.mmu, port, this.states),
+      linear: this.mmu,
+      translation: this.mmu,
+      port,
+      time: this.#timeSource(),
+      log,
+    });
+    this.mmu.onCodeWrite = (address) => this.processor.code.invalidatePage(address / 4096);
+    const { clock } = this.platform;
+    clock.onEarlierDeadline = (deadline) => {
+      if (clock.currentTime !== null) this.processor.shortenSlice(deadline - clock.currentTime());
+    };
+    this.reset();
+    port.connect(this.#processorSide());
+  }
+
+  #note(message: string): void {
+    const count = this.unknown.get(message) ?? 0;
+    this.unknown.set(message, count + 1);
+    if (count === 0) this.#options.onUnknown?.(message);
+  }
+
+  #end(reason: StopReason): void {
+    this.#stop ??= reason;
+    this.processor.interruptSlice();
+  }
+
+  #timeSource(): TimeSource {
+    // The time-stamp counter runs at 1 GHz: one tick a virtual nanosecond.
+    const ticks = () => BigInt(Math.floor(this.platform.clock.now()));
+    return {
+      tsc: (cpu) => BigInt.asUintN(64, ticks() + (this.#tscOffset[cpu.index] ?? 0n)),
+      setTsc: (cpu, value) => {
+        this.#tscOffset[cpu.index] = value - ticks();
+      },
+    };
+  }
+
+  #processorSide(): ProcessorSide {
+    return {
+      onInterruptLine: (cpu) => this.processor.noteEvent(cpu),
+      timeOfTsc: (cpu, low, high) => {
+        const tsc = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+        const time = tsc - (this.#tscOffset[cpu] ?? 0n);
+        if (time < 0n) return 0;
+        return time > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(time);
+      },
+      onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
+    };
+  }
+
+  /** Power-on state of every processor and device; memory keeps its contents. */
+  reset(): void {
+    this.platform.reset();
+    for (const cpu of this.states) {
+      this.#tscOffset[cpu.index] = 0n;
+      cpu.setU64(MSR_TSC_ADJUST, 0n);
+      resetCpu(this.processor, cpu, { kind: "power-on", seed: this.#options.seed ?? 0n, bootstrap: cpu.index === 0 });
+    }
+    this.processor.code.flush();
+    this.#stop = null;
+  }
+
+  /**
+   * Puts an image into memory and the first processor at its entry.
+   * @throws ImageError when it cannot be booted: one line that says what was expected and found.
+   */
+  load(request: LoadRequest): EntryState {
+    const { memory } = this;
+    const entry = loadImage(
+      request.image,
+      {
+        commandLine: request.commandLine ?? "",
+        modules: request.initrd ? [{ data: request.initrd }] : [],
+        platform: bootPlatform(memory.size),
+      },
+      memory,
+    );
+    installFirmware(firmwareOptions(this.states.length), memory);
+    enterImage(this.processor, this.states[0]!, entry);
+    return entry;
+  }
+
+  /** Virtual nanoseconds since power-on. */
+  get time(): number {
+    return this.platform.clock.now();
+  }
+
+  /** Bytes typed at the serial console. They reach the guest between two slices. */
+  type(bytes: Uint8Array): void {
+    this.platform.console.receive(bytes);
+  }
+
+  /** Ends `run` at the end of the current slice. */
+  stop(): void {
+    this.#end({ kind: "stopped" });
+  }
+
+  set observer(observer: SystemObserver | null) {
+    this.processor.observer = observer;
+  }
+
+  /** Runs to a stop without letting the host's event loop in. */
+  runSync(options: RunOptions = {}): StopReason {
+    for (;;) {
+      const reason = this.#slice(options);
+      if (reason) return reason;
+    }
+  }
+
+  /** Runs until the guest ends or `stop` is called; lets the host's event loop run in between. */
+  async run(options: RunOptions = {}): Promise<StopReason> {
+    for (;;) {
+      const until = performance.now() + YIELD_MS;
+      do {
+        const reason = this.#slice(options);
+        if (reason) return reason;
+      } while (performance.now() < until);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** One stay in the processor, or one jump of an idle machine to its next event. */
+  #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
+    const { clock } = this.platform;
+    clock.runDue();
+    if (this.#stop) return this.#takeStop();
+    const left = maxInstructions - this.instructions;
+    if (left <= 0) return { kind: "instruction-limit" };
+    const now = clock.now();
+    const deadline = clock.nextDeadline();
+    const budget = Math.max(1, Math.min(SLICE, left, deadline === null ? SLICE : deadline - now));
+    this.#sliceStart = now;
+    clock.currentTime = () => this.#sliceStart + this.processor.spent;
+    const stop = this.processor.execute(this.states[0]!, budget);
+    clock.currentTime = null;
+    const { spent } = this.processor;
+    this.instructions += spent;
+    clock.advanceTo(now + spent);
+    if (this.#stop) return this.#takeStop();
+    if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
+    if (stop === Stop.IDLE) {
+      const next = clock.nextDeadline();
+      if (next === null) return { kind: "halted" };
+      if (next > clock.now()) {
+        this.idleTime += next - clock.now();
+        clock.advanceTo(next);
+      }
+    }
+    return null;
+  }
+
+  #takeStop(): StopReason {
+    const reason = this.#stop!;
+    this.#stop = null;
+    return reason;
+  }
+}

@@ -211,8 +211,8 @@ export function ioapicId(processors: number): number {
 export const PIT_HZ = 1_193_182;
 /** ACPI 4.8.3.3: the power management timer. */
 export const PM_TIMER_HZ = 3_579_545;
-/** Width of the power management timer: 24 bits, so FADT flag TMR_VAL_EXT is 0. */
-export const PM_TIMER_BITS = 24;
+/** Width of the power management timer: 32 bits, FADT flag TMR_VAL_EXT. */
+export const PM_TIMER_BITS = 32;
 /**
  * Local APIC timer before its divider; CPUID leaf 15h shows it as the core crystal clock. One tick is one
  * nanosecond of virtual time, so no rounding separates the timer from the clock.

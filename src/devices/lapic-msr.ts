@@ -159,7 +159,7 @@ export class LapicMsrs {
     if (high !== 0) return false;
     if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) {
       const readOnly = LVT.DELIVERY_STATUS | LVT.REMOTE_IRR;
-      if ((low & ~(lapic.lvtDefined(lvtIndex(register)) | readOnly)) !== 0) return false;
+      if ((low & ~(lapic.lvt.defined(lvtIndex(register)) | readOnly)) !== 0) return false;
       lapic.writeRegister(register, low);
       return true;
     }

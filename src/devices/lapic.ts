@@ -15,18 +15,17 @@ import {
 } from "./apic-bus.ts";
 import type { AccessSize, Clock, Device, DeviceState, Log } from "./device.ts";
 import { decodeIcr } from "./lapic-ipi.ts";
+import { ENTRY, LocalVectorTable } from "./lapic-lvt.ts";
 import { PriorityQueue } from "./lapic-priority.ts";
 import {
   ESR,
   FIRST_LEGAL_VECTOR,
   ICR_WRITABLE,
   LVT,
-  LVT_WRITABLE,
   lvtIndex,
   REG,
   SHORTHAND,
   SVR,
-  TIMER_MODE,
   VERSION_VALUE,
 } from "./lapic-registers.ts";
 import { LapicTimer } from "./lapic-timer.ts";
@@ -55,9 +54,6 @@ export interface LapicOptions {
   readonly log: Log;
 }
 
-/** LVT entries, in register order. */
-const ENTRY = { TIMER: 0, THERMAL: 1, PERFORMANCE: 2, LINT0: 3, LINT1: 4, ERROR: 5 } as const;
-
 /** Signals of the processor that an APIC latches until the processor takes them. */
 export type CoreSignal = "nmi" | "init" | "smi";
 
@@ -77,9 +73,6 @@ export class Lapic implements Device, InterruptTarget {
     errors: 0,
     icrLow: 0,
     icrHigh: 0,
-    lvt: LVT_WRITABLE.map((): number => LVT.MASKED),
-    /** Levels of LINT0 and LINT1, bits 0 and 1. */
-    lint: 0,
     /** An ExtINT message waits for its INTA cycle. */
     externalMessage: false,
     nmi: false,
@@ -89,6 +82,7 @@ export class Lapic implements Device, InterruptTarget {
     startup: -1,
   };
   readonly #queue = new PriorityQueue();
+  readonly lvt: LocalVectorTable;
 
   constructor(options: LapicOptions) {
     this.#options = options;
@@ -98,7 +92,12 @@ export class Lapic implements Device, InterruptTarget {
       clock: options.clock,
       rate: options.timerRate,
       timeOfTsc: (low, high) => options.core.timeOfTsc(low, high),
-      onExpire: () => this.#localInterrupt(ENTRY.TIMER),
+      onExpire: () => this.lvt.raise(ENTRY.TIMER),
+    });
+    this.lvt = new LocalVectorTable({
+      tscDeadline: options.tscDeadline,
+      timer: this.timer,
+      onInterrupt: (mode, vector, levelTriggered) => this.#localInterrupt(mode, vector, levelTriggered),
     });
   }
 
@@ -106,7 +105,7 @@ export class Lapic implements Device, InterruptTarget {
 
   /** Whether INTR is asserted to the processor. */
   get interruptPending(): boolean {
-    if (!this.#s.enabled) return (this.#s.lint & 1) !== 0;
+    if (!this.#s.enabled) return this.lvt.intr;
     return this.#externalPending() || this.#queue.deliverable() >= 0;
   }
 
@@ -229,11 +228,7 @@ export class Lapic implements Device, InterruptTarget {
 
   /** Drives LINT0 or LINT1. */
   setLint(pin: 0 | 1, level: boolean): void {
-    const s = this.#s;
-    const before = (s.lint & (1 << pin)) !== 0;
-    if (before === level) return;
-    s.lint ^= 1 << pin;
-    if (s.enabled && level) this.#localInterrupt(ENTRY.LINT0 + pin);
+    this.lvt.setLint(pin, level, this.#s.enabled);
     this.#options.core.changed();
   }
 
@@ -285,7 +280,9 @@ export class Lapic implements Device, InterruptTarget {
       case REG.DIVIDE_CONFIGURATION:
         return this.timer.divideConfiguration;
       default:
-        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) return s.lvt[lvtIndex(register)];
+        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) {
+          return this.lvt.read(lvtIndex(register));
+        }
         this.#illegalRegister(register, "read");
         return 0;
     }
@@ -337,8 +334,10 @@ export class Lapic implements Device, InterruptTarget {
         // Read-only.
         return;
       default:
-        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) this.#writeLvt(lvtIndex(register), value);
-        else if (register < REG.ISR || register >= REG.ESR) this.#illegalRegister(register, "write");
+        if (register >= REG.LVT_TIMER && register <= REG.LVT_ERROR) {
+          this.lvt.write(lvtIndex(register), value, !this.softwareEnabled);
+          this.#options.core.changed();
+        } else if (register < REG.ISR || register >= REG.ESR) this.#illegalRegister(register, "write");
     }
   }
 
@@ -362,13 +361,19 @@ export class Lapic implements Device, InterruptTarget {
   }
 
   save(): DeviceState {
-    return { registers: saveRecord(this.#s), queue: this.#queue.save(), timer: this.timer.save() };
+    return {
+      registers: saveRecord(this.#s),
+      queue: this.#queue.save(),
+      lvt: this.lvt.save(),
+      timer: this.timer.save(),
+    };
   }
 
   restore(state: DeviceState): void {
-    const { registers, queue, timer } = state as { [part: string]: DeviceState };
+    const { registers, queue, lvt, timer } = state as { [part: string]: DeviceState };
     restoreRecord(this.#s, registers);
     this.#queue.restore(queue);
+    this.lvt.restore(lvt);
     this.timer.restore(timer);
   }
 
@@ -379,7 +384,7 @@ export class Lapic implements Device, InterruptTarget {
     const s = this.#s;
     Object.assign(s, { ldr: 0, dfr: 0xffff_ffff, svr: 0xff, esr: 0, errors: 0 });
     Object.assign(s, { icrLow: 0, icrHigh: 0, externalMessage: false });
-    s.lvt.fill(LVT.MASKED);
+    this.lvt.reset();
     this.#queue.reset();
     this.timer.reset();
   }
@@ -391,11 +396,7 @@ export class Lapic implements Device, InterruptTarget {
   }
 
   #externalPending(): boolean {
-    const s = this.#s;
-    if (s.externalMessage) return true;
-    const lvt = s.lvt[ENTRY.LINT0];
-    const external = (lvt & LVT.DELIVERY_MODE) >> LVT.DELIVERY_MODE_SHIFT === DELIVERY.EXTINT;
-    return (s.lint & 1) !== 0 && external && (lvt & LVT.MASKED) === 0;
+    return this.#s.externalMessage || this.lvt.externalAsserted;
   }
 
   #request(vector: number, levelTriggered: boolean): void {
@@ -407,74 +408,24 @@ export class Lapic implements Device, InterruptTarget {
     this.#options.core.changed();
   }
 
-  /** Raises the interrupt that an LVT entry describes, unless it is masked. */
-  #localInterrupt(entry: number): void {
-    const lvt = this.#s.lvt[entry];
-    if ((lvt & LVT.MASKED) !== 0) return;
-    const mode = (lvt & LVT.DELIVERY_MODE) >> LVT.DELIVERY_MODE_SHIFT;
-    const vector = lvt & LVT.VECTOR;
-    if (mode === DELIVERY.EXTINT) return; // Followed by level: `#externalPending`.
-    if (mode !== DELIVERY.FIXED) {
-      this.accept({ vector, deliveryMode: mode, levelTriggered: false, destination: 0, logical: false });
-      return;
-    }
-    // LINT1 is always edge-triggered (SDM 3A 11.5.1, "Trigger Mode").
-    const level = entry === ENTRY.LINT0 && (lvt & LVT.LEVEL_TRIGGERED) !== 0;
-    if (level) {
-      if ((lvt & LVT.REMOTE_IRR) !== 0) return;
-      this.#s.lvt[entry] |= LVT.REMOTE_IRR;
-    }
-    this.#request(vector, level);
-  }
-
-  /** The bits of an LVT entry that are not reserved. */
-  lvtDefined(entry: number): number {
-    const deadline = TIMER_MODE.TSC_DEADLINE << LVT.TIMER_MODE_SHIFT;
-    return LVT_WRITABLE[entry] & (this.#options.tscDeadline ? -1 : ~deadline);
-  }
-
-  #writeLvt(entry: number, value: number): void {
-    const s = this.#s;
-    const kept = s.lvt[entry] & LVT.REMOTE_IRR;
-    // "When the local APIC is software-disabled, the mask bits cannot be reset."
-    const forced = this.softwareEnabled ? 0 : LVT.MASKED;
-    s.lvt[entry] = (value & this.lvtDefined(entry)) | kept | forced;
-    if (entry === ENTRY.TIMER) this.#configureTimer();
-    if (entry === ENTRY.LINT0) this.#raiseLevelLint();
-    this.#options.core.changed();
-  }
-
-  #configureTimer(): void {
-    const lvt = this.#s.lvt[ENTRY.TIMER];
-    this.timer.configure((lvt & LVT.TIMER_MODE) >> LVT.TIMER_MODE_SHIFT, (lvt & LVT.MASKED) !== 0);
-  }
-
-  /** A level on LINT0 that is still there asks again. */
-  #raiseLevelLint(): void {
-    const lvt = this.#s.lvt[ENTRY.LINT0];
-    if ((this.#s.lint & 1) !== 0 && (lvt & LVT.LEVEL_TRIGGERED) !== 0) this.#localInterrupt(ENTRY.LINT0);
+  /** An LVT entry interrupts; the source of a fixed interrupt is the APIC itself. */
+  #localInterrupt(deliveryMode: number, vector: number, levelTriggered: boolean): void {
+    if (deliveryMode === DELIVERY.FIXED) this.#request(vector, levelTriggered);
+    else this.accept({ vector, deliveryMode, levelTriggered, destination: BROADCAST, logical: false });
   }
 
   #writeSvr(value: number): void {
     const s = this.#s;
     s.svr = value & (SVR.VECTOR | SVR.ENABLE | SVR.FOCUS_DISABLE);
-    if (!this.softwareEnabled) {
-      for (let entry = 0; entry < s.lvt.length; entry++) s.lvt[entry] |= LVT.MASKED;
-      this.#configureTimer();
-    }
+    if (!this.softwareEnabled) this.lvt.maskAll();
     this.#options.core.changed();
   }
 
   #endOfInterrupt(): void {
-    const s = this.#s;
     const vector = this.#queue.endOfInterrupt();
     if (vector < 0) return;
     if (this.#queue.levelTriggered(vector)) {
-      const lvt = s.lvt[ENTRY.LINT0];
-      if ((lvt & LVT.REMOTE_IRR) !== 0 && (lvt & LVT.VECTOR) === vector) {
-        s.lvt[ENTRY.LINT0] &= ~LVT.REMOTE_IRR;
-        this.#raiseLevelLint();
-      }
+      this.lvt.endOfInterrupt(vector);
       this.#options.bus.broadcastEoi(vector);
     }
     this.#options.core.changed();
@@ -515,7 +466,7 @@ export class Lapic implements Device, InterruptTarget {
     const fresh = (s.errors & bit) === 0;
     s.errors |= bit;
     // An error entry whose own vector is illegal must not raise errors for ever.
-    if (fresh) this.#localInterrupt(ENTRY.ERROR);
+    if (fresh) this.lvt.raise(ENTRY.ERROR);
   }
 
   #illegalRegister(register: number, what: string): void {

@@ -15,9 +15,10 @@ export function convert(from: FloatFormat, to: FloatFormat, bits: bigint, env: F
   if (nan !== undefined) return nan;
   if (a.kind === "infinity") return infinity(to, a.sign);
   if (a.kind === "zero") return zero(to, a.sign);
-  // Stores of the x87 stack do not report a denormal source, loads do (SDM vol. 1, 8.5.2).
-  const reports = from.explicitInteger ? false : from.name !== "binary16";
-  if (reports && denormalOperands(env, a, a)) return bits;
+  // Stores of the x87 stack do not report a denormal source, loads do (SDM vol. 1, 8.5.2), but load it even if
+  // that is unmasked.
+  const reports = !from.explicitInteger && from.name !== "binary16";
+  if (reports && denormalOperands(env, a, a) && env.rules === "sse") return bits;
   return roundPack(env, to, a.sign, a.exponent, a.significand);
 }
 

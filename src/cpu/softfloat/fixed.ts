@@ -32,7 +32,15 @@ export function atanhQuotient(square: bigint): bigint {
 
 /** atan(z) / z by z * z, for z * z well below 1. */
 export function atanQuotient(square: bigint): bigint {
-  return oddSeries(-square);
+  return below(oddSeries(-square), ONE);
+}
+
+/**
+ * Keeps a value that is less than `limit` from reaching it: rounding up or down of the result hangs on it where
+ * an argument is so small that its square vanishes.
+ */
+function below(value: bigint, limit: bigint): bigint {
+  return value < limit ? value : limit - 1n;
 }
 
 function memo(compute: () => bigint): () => bigint {
@@ -64,12 +72,12 @@ export function expm1Quotient(t: bigint): bigint {
 
 /** sin(t) / t by t * t, for |t| <= 1. */
 export function sinQuotient(square: bigint): bigint {
-  return trigSeries(square, 2n);
+  return below(trigSeries(square, 2n), ONE);
 }
 
-/** cos(t) by t * t, for |t| <= 1. */
+/** cos(t) by t * t, for |t| <= 1; so far below 1 that sin(t) / cos(t) stays above t. */
 export function cosOfSquare(square: bigint): bigint {
-  return trigSeries(square, 1n);
+  return below(trigSeries(square, 1n), ONE - 15n);
 }
 
 function trigSeries(square: bigint, first: bigint): bigint {

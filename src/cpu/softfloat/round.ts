@@ -57,22 +57,28 @@ export function roundPack(
   if (top > format.maxExponent) {
     env.flags |= OE;
     if (env.masks & OE) return overflow(env, format, sign, precision);
-    top = clampExponent(format, top - EXPONENT_ADJUSTMENT);
+    top -= EXPONENT_ADJUSTMENT;
+    if (top > format.maxExponent && env.rules === "x87") return massive(env, infinity(format, sign), true);
   } else if (top < format.minExponent) {
     if (env.masks & UE) return underflow(env, format, sign, exponent, significand, precision);
     env.flags |= UE;
-    top = clampExponent(format, top + EXPONENT_ADJUSTMENT);
+    top += EXPONENT_ADJUSTMENT;
+    if (top < format.minExponent && env.rules === "x87") return massive(env, zero(format, sign), false);
   }
   if (lastRounding.inexact) {
     env.flags |= PE;
     env.roundedUp = lastRounding.up;
   }
-  return pack(format, sign, top + format.bias, rounded << BigInt(format.precision - precision));
+  // For SSE an unmasked overflow or underflow leaves no result, so that its exponent does not matter.
+  const biased = (top + format.bias) & format.maxBiased;
+  return pack(format, sign, biased, rounded << BigInt(format.precision - precision));
 }
 
-/** Keeps a scaled exponent representable: only FSCALE can leave the range, and no result is defined then. */
-function clampExponent(format: FloatFormat, top: number): number {
-  return Math.min(Math.max(top, format.minExponent), format.maxExponent);
+/** FSCALE alone can leave even the scaled range: an infinity or a zero then (SDM vol. 1, 8.5.4, 8.5.5). */
+function massive(env: FloatEnvironment, result: bigint, roundedUp: boolean): bigint {
+  env.flags |= PE;
+  env.roundedUp = roundedUp;
+  return result;
 }
 
 /** Masked overflow: the largest finite number or infinity by the rounding mode (SDM vol. 1, table 4-10). */

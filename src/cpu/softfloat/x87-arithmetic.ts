@@ -62,8 +62,8 @@ function integerToExtended(value: bigint): bigint {
 /** Outcome of FPREM and FPREM1: the low bits of the quotient go to C0, C3, C1, incompleteness to C2. */
 export interface RemainderResult {
   readonly value: bigint;
-  /** Quotient modulo 8. */
-  readonly quotient: number;
+  /** Quotient modulo 8; none for NaNs and after an invalid operation or an unmasked exception. */
+  readonly quotient: number | undefined;
   readonly incomplete: boolean;
 }
 
@@ -77,13 +77,14 @@ export function remainder(
   nearest: boolean,
   env: FloatEnvironment,
 ): RemainderResult {
-  const complete = (value: bigint, quotient = 0): RemainderResult => ({ value, quotient, incomplete: false });
+  const none = (value: bigint): RemainderResult => ({ value, quotient: undefined, incomplete: false });
+  const complete = (value: bigint): RemainderResult => ({ value, quotient: 0, incomplete: false });
   const a = unpack(extended80, bits);
   const by = unpack(extended80, byBits);
   const nan = nanResult(extended80, a, by, env);
-  if (nan !== undefined) return complete(nan);
-  if (a.kind === "infinity" || by.kind === "zero") return complete(invalid(extended80, env));
-  if (denormalOperands(env, a, by)) return complete(bits);
+  if (nan !== undefined) return none(nan);
+  if (a.kind === "infinity" || by.kind === "zero") return none(invalid(extended80, env));
+  if (denormalOperands(env, a, by)) return none(bits);
   if (a.kind === "zero") return complete(bits);
   if (by.kind === "infinity") {
     return complete(roundPack(env, extended80, a.sign, a.exponent, a.significand));

@@ -30,7 +30,7 @@ import {
   unary,
 } from "./instruction.ts";
 import { fromBytes } from "./load-store.ts";
-import { Status } from "./state.ts";
+import { CONDITION_CODES, Status } from "./state.ts";
 
 /** The eight operations by the reg field of D8, DA, DC and DE; null where FCOM and FCOMP are. */
 export const OPERATIONS: readonly (UnpackedOperation | null)[] = [
@@ -135,15 +135,18 @@ export function partialRemainder(nearest: boolean): Execute {
     const { state, env } = x;
     if (state.isEmpty(0) || state.isEmpty(1)) {
       if (stackFault(x, false)) state.set(0, INDEFINITE);
+      finish(x, 0, Status.C1 | Status.C2);
       return;
     }
     const { value, quotient: bits, incomplete } = remainder(state.get(0), state.get(1), nearest, env);
+    const q = bits ?? 0;
     const codes =
-      (bits & 4 ? Status.C0 : 0) |
-      (bits & 2 ? Status.C3 : 0) |
-      (bits & 1 ? Status.C1 : 0) |
+      (q & 4 ? Status.C0 : 0) |
+      (q & 2 ? Status.C3 : 0) |
+      (q & 1 ? Status.C1 : 0) |
       (incomplete ? Status.C2 : 0);
-    finish(x, codes, Status.C0 | Status.C1 | Status.C2 | Status.C3);
+    // Without a quotient C0 and C3 stay as they were.
+    finish(x, codes, bits === undefined ? Status.C1 | Status.C2 : CONDITION_CODES);
     if (!blocked(env)) state.set(0, value);
   };
 }

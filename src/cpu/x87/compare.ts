@@ -60,7 +60,7 @@ function registerRelation(x: Instruction, signalling: boolean): Relation {
   return relation(unpack(extended80, state.get(0)), unpack(extended80, state.get(x.i)), env, signalling);
 }
 
-/** FCOMI, FUCOMI and their popping forms: the relation goes to ZF, PF and CF. */
+/** FCOMI, FUCOMI and their popping forms: the relation goes to ZF, PF and CF; C1 stays. */
 export function compareToFlags(signalling: boolean, pops: number): Execute {
   return (x) => {
     if (x.state.isEmpty(0) || x.state.isEmpty(x.i)) {
@@ -71,7 +71,7 @@ export function compareToFlags(signalling: boolean, pops: number): Execute {
     }
     const found = registerRelation(x, signalling);
     x.bus.setFlags(compareFlags(found));
-    finish(x);
+    finish(x, 0, 0);
     if (!blocked(x.env)) popTimes(x, pops);
   };
 }

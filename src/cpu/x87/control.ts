@@ -65,12 +65,15 @@ export const fdecstp: Execute = (x) => {
   finish(x);
 };
 
-export const ffree: Execute = ({ state, i }) => state.free(i);
+export const ffree: Execute = (x) => {
+  x.state.free(x.i);
+  finish(x);
+};
 
 /** DF C0+i, undocumented: FFREE with a pop. */
-export const ffreep: Execute = ({ state, i }) => {
-  state.free(i);
-  pop(state);
+export const ffreep: Execute = (x) => {
+  ffree(x);
+  pop(x.state);
 };
 
 /** FNOP, and FENI, FDISI and FSETPM of older coprocessors. */

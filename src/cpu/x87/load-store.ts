@@ -2,6 +2,7 @@
 
 import {
   binary32,
+  blocked,
   convert,
   extended80,
   type FloatEnvironment,
@@ -9,6 +10,7 @@ import {
   fromBcd,
   fromInteger,
   type IntegerWidth,
+  PE,
   toBcd,
   toInteger,
 } from "../softfloat/index.ts";
@@ -53,12 +55,12 @@ export function loadInteger(width: IntegerWidth): Execute {
 
 export const fbld: Execute = pushing((x) => fromBcd(fromBytes(x.bus.read(10))));
 
-/** FLD ST(i). An empty source and a full stack cannot go together with the source's slot free, see SDM FLD. */
+/** FLD ST(i). An empty source counts before a full stack. */
 export const loadRegister: Execute = (x) => {
   const { state } = x;
-  const overflow = !state.isEmpty(7);
-  if (overflow || state.isEmpty(x.i)) {
-    if (stackFault(x, overflow)) push(x, INDEFINITE);
+  const underflow = state.isEmpty(x.i);
+  if (underflow || !state.isEmpty(7)) {
+    if (stackFault(x, !underflow)) push(x, INDEFINITE);
     return;
   }
   const value = state.get(x.i);
@@ -105,6 +107,11 @@ function storing(
     }
     const value = convertTo(state.get(0), env);
     const stored = !storeBlocked(env);
+    if (!stored && !blocked(env)) {
+      // Nothing was rounded into place, so nothing is said about it.
+      env.flags &= ~PE;
+      env.roundedUp = false;
+    }
     if (stored) bus.write(toBytes(value, length));
     finish(x);
     if (stored && pops) pop(state);
@@ -142,15 +149,10 @@ export function storeRegister(pops: boolean): Execute {
   };
 }
 
-/** D9 D8+i, undocumented: FSTP ST(i) that takes an empty register as it is and raises nothing. */
+/** D9 D8+i, undocumented: FSTP ST(i) that raises nothing for an empty ST(0) and then only pops. */
 export const fstpnce: Execute = (x) => {
   const { state } = x;
-  if (state.isEmpty(0)) {
-    state.set(x.i, state.get(0));
-    state.free(x.i);
-  } else {
-    state.set(x.i, state.get(0));
-  }
+  if (!state.isEmpty(0)) state.set(x.i, state.get(0));
   finish(x);
   pop(state);
 };
@@ -183,7 +185,6 @@ function conditionalMove(mask: number, wanted: boolean): Execute {
       return;
     }
     if (((x.bus.flags & mask) !== 0) === wanted) state.set(0, state.get(x.i));
-    finish(x);
   };
 }
 

@@ -43,6 +43,7 @@ function replacing(kind: "sine" | "cosine"): Execute {
     const { state, env } = x;
     if (state.isEmpty(0)) {
       if (stackFault(x, false)) state.set(0, INDEFINITE);
+      finish(x, 0, MASK);
       return;
     }
     const { value, outOfRange } = trigonometric(kind, state.get(0), env);
@@ -59,7 +60,9 @@ function replacingAndPushing(kind: "both" | "tangent"): Execute {
     const { state, env } = x;
     const underflow = state.isEmpty(0);
     if (underflow || !state.isEmpty(7)) {
-      if (!stackFault(x, !underflow)) return;
+      const masked = stackFault(x, !underflow);
+      finish(x, 0, Status.C2);
+      if (!masked) return;
       state.set(0, INDEFINITE);
       push(x, INDEFINITE);
       return;

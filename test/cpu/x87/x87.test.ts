@@ -10,7 +10,7 @@ import { describeImage, IMAGE, type Outcome, runCase } from "./machine.ts";
 const oracle = Oracle.build();
 if (typeof oracle === "string") console.warn(`x87 tests against the processor skipped: ${oracle}`);
 
-export const TRANSCENDENTAL = /^(F2XM1|FYL2X|FYL2XP1|FPTAN|FPATAN|FSIN|FCOS|FSINCOS)$/;
+const TRANSCENDENTAL = /^(F2XM1|FYL2X|FYL2XP1|FPTAN|FPATAN|FSIN|FCOS|FSINCOS)$/;
 
 /** The bytes that must agree; pointers into this process's memory cannot. */
 function compareOutcome(row: X87Row, mine: Outcome, theirs: X87Result): string | undefined {
@@ -60,12 +60,19 @@ describe.skipIf(typeof oracle === "string")("x87 instructions equal the processo
       for (const row of members) {
         const list: X87Case[] = [];
         for (let i = 0; i < Math.ceil(CASES / 10 / members.length); i++) {
-          list.push(makeCase(row, random.pick(modrmBytes(row.form)), random));
+          const c = makeCase(row, random.pick(modrmBytes(row.form)), random);
+          const hasNarrowForm = row.operand === "environment" || row.operand === "state";
+          list.push(hasNarrowForm && i & 1 ? { ...c, code: [0x66, ...c.code] } : c);
         }
         const results = (oracle as Oracle).x87(list);
         list.forEach((c, i) => {
           const mine = runCase(c);
-          const what = compareOutcome(row, mine, results[i]);
+          let what = compareOutcome(row, mine, results[i]);
+          // A task switch of the host may lose the last-instruction pointers; ask again.
+          if (what !== undefined) {
+            results[i] = (oracle as Oracle).x87([c])[0];
+            what = compareOutcome(row, mine, results[i]);
+          }
           if (what === undefined) return;
           count++;
           if (wrong.length < 6) wrong.push(report(row, c, mine, results[i], what));

@@ -7,6 +7,7 @@ import {
   CURRENT_RECORD,
   FAULT_ERROR,
   FAULT_VECTOR,
+  MODE,
   RECORDS,
   SCRATCH,
   SCRATCH_PENDING,
@@ -14,6 +15,7 @@ import {
   TLB_READ,
   TLB_WRITE,
 } from "../../src/cpu/layout.ts";
+import { Mode } from "../../src/cpu/modes.ts";
 import { Operand } from "../../src/mmu/operand-access.ts";
 import {
   createMachine,
@@ -145,6 +147,18 @@ describe("operands that cross a page", () => {
     expect(machine.mmu.read(0xffff_fffen, 4)).toBe(0x0403_0201);
     // Bits above 31 of a linear address do not exist.
     expect(machine.mmu.slowRead(0, 0, 1, 4) >>> 0).toBe(host(0x7000));
+  });
+
+  it("32-bit code: a fault past the top has CR2 = 0", () => {
+    const machine = createMachine();
+    const tables = new PageTables(machine, "32-bit", ROOT);
+    tables.map(0xffff_f000n, 0x5000, Entry.RW);
+    setControls(machine, "32-bit");
+    tables.load();
+    machine.cpu.setU64(CR2, 1n);
+    expect(machine.mmu.slowWrite(0, 0xffff_fffe | 0, 0, 4)).toBe(0);
+    expect(fault(machine).vector).toBe(Vector.PF);
+    expect(machine.cpu.u64(CR2)).toBe(0n);
   });
 
   it("64-bit code: an operand at the top wraps to address 0 of the lower half", () => {
@@ -438,6 +452,26 @@ describe("LinearMemory", () => {
     );
     expect(() => mmu.read64(ABSENT, Access.SYSTEM)).toThrow(expect.objectContaining({ error: 0 }));
     expect(fastPath(machine, TLB_WRITE, 0x5_0000n, 8)).toBeNull();
+  });
+
+  it("implicit accesses have 64-bit addresses in compatibility mode and 32-bit ones in protected mode", () => {
+    const machine = createSpace();
+    machine.tables.map(0xffff_8000_0000_0000n, 0xa000, Entry.RW);
+    machine.physical.write64(0xa008, 99n);
+    machine.cpu.setI32(MODE, Mode.CODE_32);
+    machine.mmu.contextChanged(machine.cpu);
+    expect(machine.mmu.read64(0xffff_8000_0000_0008n, Access.SYSTEM)).toBe(99n);
+    expect(() => machine.mmu.read64(0xffff_8000_0000_0008n)).toThrow(Fault);
+    expect(machine.cpu.u64(CR2)).toBe(8n);
+
+    const legacy = createMachine();
+    const tables = new PageTables(legacy, "32-bit", ROOT);
+    tables.map(0x1000n, 0x5000, Entry.RW);
+    setControls(legacy, "32-bit");
+    tables.load();
+    legacy.physical.write64(0x5000, 77n);
+    expect(legacy.mmu.read64(0x1_0000_1000n, Access.SYSTEM)).toBe(77n);
+    expect(fastPath(legacy, TLB_READ, 0x1000n, 8)).toBe(host(0x5000));
   });
 
   it("what lies past the end of RAM is the bus's", () => {

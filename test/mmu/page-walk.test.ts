@@ -165,6 +165,10 @@ describe.each(FORMATS)("$kind paging, pages of 2^$shift bytes", (format) => {
       const [lo, hi] = halves(start | (1n << BigInt(bit)));
       expect(machine.mmu.slowRead(0, lo, hi, 1) >>> 0).toBe(host(2 ** bit));
     }
+    for (let bit = 0; bit < format.shift; bit++) {
+      const [lo, hi] = halves(start | (1n << BigInt(bit)));
+      expect(machine.mmu.translateExecute(machine.cpu, lo, hi)).toBe(2 ** bit);
+    }
     path.forEach((address, i) => {
       const set = i >= firstWithRights ? Entry.A : 0n;
       expect(tables.readEntry(address)).toBe(before[i]! | set);
@@ -245,7 +249,7 @@ describe.each(FORMATS)("$kind paging, pages of 2^$shift bytes", (format) => {
     for (let level = 0; level < path.length; level++) {
       tables.map(linear, 0, Entry.RW | Entry.US, format.shift);
       const saved = path.map((address) => tables.readEntry(address) & ~Entry.A);
-      saved.forEach((entry, i) => tables.writeEntry(path[i]!, entry));
+      for (const [i, entry] of saved.entries()) tables.writeEntry(path[i]!, entry);
       // All other bits set: they are ignored in an entry that is not present.
       tables.writeEntry(path[level]!, saved[level]! | 0xffff_fffen);
       tables.writeEntry(path[level]!, tables.readEntry(path[level]!) & ~Entry.P);
@@ -258,7 +262,7 @@ describe.each(FORMATS)("$kind paging, pages of 2^$shift bytes", (format) => {
       path.forEach((address, i) => {
         if (i !== level) expect(tables.readEntry(address) & Entry.A).toBe(0n);
       });
-      saved.forEach((entry, i) => tables.writeEntry(path[i]!, entry));
+      for (const [i, entry] of saved.entries()) tables.writeEntry(path[i]!, entry);
     }
     tables.load();
   });

@@ -282,6 +282,24 @@ describe("MOV to CR3", () => {
     expect(fastPath(machine, TLB_WRITE, 0x1000n, 1)).toBeNull();
     expect(mmu.statistics.flushes).toBeGreaterThan(GENERATIONS);
   });
+
+  it("a generation that is given out again finds neither its former PCID nor its jumps", () => {
+    const machine = twoSpaces({ pcide: true });
+    const { mmu, cpu, physical } = machine;
+    const jumps = new JumpCache(new Int32Array(physical.memory.buffer), cpu.block);
+    setCr3(machine, ROOT | 1);
+    const key = cpu.i32(TLB_KEY);
+    mmu.cacheJump(cpu, 0x1000, 0, cpu.i32(JUMP_KEY), 0x1234);
+    expect(jumps.lookup(0x1000, 0, cpu.i32(JUMP_KEY))).toBe(0x1234);
+    for (let i = 0; i < GENERATIONS && cpu.i32(TLB_KEY) !== key - 4; i++) setCr3(machine, OTHER_ROOT | 2);
+    setCr3(machine, OTHER_ROOT | 2);
+    expect(cpu.i32(TLB_KEY)).toBe(key);
+    expect(jumps.lookup(0x1000, 0, cpu.i32(JUMP_KEY))).toBe(0);
+    write(machine, 0x1000n);
+    expect(fastPath(machine, TLB_WRITE, 0x1000n, 1)).toBe(host(0x6000));
+    setCr3(machine, ROOT | 1, true);
+    expect(fastPath(machine, TLB_WRITE, 0x1000n, 1)).toBeNull();
+  });
 });
 
 describe("INVLPG inside a large page", () => {
@@ -315,6 +333,17 @@ describe("INVLPG inside a large page", () => {
     }
     expect(machine.mmu.statistics.executeMisses).toBeGreaterThan(misses);
     expect(fastPath(machine, TLB_WRITE, 0x1000n, 1)).toBe(host(0x5000));
+  });
+
+  it("leaves the large page with the same low 32 bits of its address alone", () => {
+    const { machine, tables } = fourLevel();
+    tables.map(0x4000_0000n, 0, Entry.RW, 21);
+    tables.map(0x1_4000_0000n, 0, Entry.RW, 21);
+    write(machine, 0x4000_1000n);
+    write(machine, 0x1_4000_2000n);
+    machine.mmu.flushPage(machine.cpu, 0x4000_0000n);
+    expect(fastPath(machine, TLB_WRITE, 0x4000_1000n, 1)).toBeNull();
+    expect(fastPath(machine, TLB_WRITE, 0x1_4000_2000n, 1)).toBe(host(0x2000));
   });
 });
 
@@ -441,6 +470,20 @@ describe("the jump cache", () => {
     expect([jumps.lookup(0x1010, 0, key), jumps.lookup(0x2010, 0, key)]).toEqual([0, 0x600]);
     mmu.clearJumpCaches();
     expect(jumps.lookup(0x2010, 0, key)).toBe(0);
+  });
+});
+
+describe("the jump cache of code whose segment has a base", () => {
+  it("INVLPG finds the page, though RIP lies in another", () => {
+    const { machine } = fourLevel();
+    const { mmu, cpu } = machine;
+    const jumps = new JumpCache(new Int32Array(machine.physical.memory.buffer), cpu.block);
+    cpu.setI32(CODE_BASE, 0x10);
+    mmu.contextChanged(cpu);
+    const key = cpu.i32(JUMP_KEY);
+    mmu.cacheJump(cpu, 0x0ff8, 0, key, 0x100);
+    mmu.flushPage(cpu, 0x1000n);
+    expect(jumps.lookup(0x0ff8, 0, key)).toBe(0);
   });
 });
 

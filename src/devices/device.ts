@@ -37,7 +37,10 @@ export interface Device {
   restore(state: DeviceState): void;
 }
 
-/** One wire into an interrupt controller. An edge is `set(true)` then `set(false)`. */
+/**
+ * One wire into an interrupt controller; `true` asserts it, whichever level that is. A device holds its line
+ * until the guest has dealt with the cause: an 8259 drops a request that is withdrawn before it is taken.
+ */
 export interface IrqLine {
   set(level: boolean): void;
 }

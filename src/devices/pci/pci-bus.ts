@@ -85,7 +85,6 @@ export class PciBus {
     const offset = HEADER.BAR0 + 4 * bar.description.index;
     content.writeConfig(offset, 4, base % 2 ** 32);
     if (bar.description.kind === "memory64") content.writeConfig(offset + 4, 4, Math.floor(base / 2 ** 32));
-    content.config.sealResetValues();
   }
 
   /** Reads a configuration register; `register` up to FFFh. All ones where nobody answers. */

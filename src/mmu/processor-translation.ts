@@ -74,6 +74,12 @@ export class ProcessorTranslation {
 
   /** CPL, MODE, the code segment, CR0, CR4, EFER, RFLAGS.AC, PKRU or a debug register changed. */
   contextChanged(): void {
+    if (this.#update()) this.#drop();
+    this.#publish();
+  }
+
+  /** Reads the registers; `true` if translations made before may be wrong now. */
+  #update(): boolean {
     const { cpu, controls } = this;
     let stale = false;
     if (controls.update(cpu)) {
@@ -87,8 +93,7 @@ export class ProcessorTranslation {
       this.#pkru = pkru;
     }
     if (this.breakpoints.update(cpu, controls.longMode)) stale = true;
-    if (stale) this.flushAll();
-    else this.#publish();
+    return stale;
   }
 
   /** CR3 was written. */
@@ -104,11 +109,17 @@ export class ProcessorTranslation {
     this.#publish();
   }
 
+  /** Drops all translations, global ones too; a register may have changed just before. */
   flushAll(): void {
+    this.#update();
+    this.#drop();
+    this.#publish();
+  }
+
+  #drop(): void {
     this.#flushed("all");
     this.#pkruUsed = 0;
     this.tlb.flushAll(this.#pcid());
-    this.#publish();
   }
 
   /** INVPCID type 1: drops the translations of one PCID. */

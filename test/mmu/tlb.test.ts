@@ -155,6 +155,19 @@ describe("contexts", () => {
     expect(fastPath(machine, TLB_READ, 0x1000n, 1)).toBeNull();
   });
 
+  it("a flush of everything takes note of registers that changed just before", () => {
+    const { machine, tables } = fourLevel();
+    tables.map(0x1000n, 0x5000, Entry.US);
+    expect(write(machine, 0x1000n)).toBe(host(0x5000));
+    machine.cpu.setI32(CR0, machine.cpu.cr0 | Cr0.WP);
+    machine.mmu.flushAll(machine.cpu);
+    expect(write(machine, 0x1000n)).toBe(0);
+    machine.cpu.setI32(CR0, Cr0.PE);
+    machine.cpu.setI32(EFER, 0);
+    machine.mmu.flushAll(machine.cpu);
+    expect(write(machine, 0x1000n)).toBe(host(0x1000));
+  });
+
   it("PKRU: translations go only when the rights of a key they use change", () => {
     const { machine, tables } = fourLevel({ pke: true, cpl: 3 });
     tables.map(0x1000n, 0x5000, RW_US | (5n << 59n));

@@ -25,8 +25,9 @@ import {
   TLB_WRITE,
 } from "../cpu/layout.ts";
 import { Mode } from "../cpu/modes.ts";
-import type { PortSize, ProcessorPort } from "../cpu/outside.ts";
+import type { ProcessorPort } from "../cpu/outside.ts";
 import type { CpuState } from "../cpu/state.ts";
+import { type MmuStatistics, Piece, PieceAccess } from "./operand-pieces.ts";
 import { PageWalker } from "./page-walk.ts";
 import { Context } from "./paging.ts";
 import { PAGE_CODE, PAGE_HOST, PAGE_ROM, type PhysicalMemory } from "./physical-memory.ts";
@@ -41,27 +42,6 @@ export const Operand = {
   /** A store that depends on the old contents: they are put into SCRATCH if the operand lies there. */
   READ_MODIFY_WRITE: 0x200,
 } as const;
-
-export interface MmuStatistics {
-  readMisses: number;
-  writeMisses: number;
-  executeMisses: number;
-  pageFaults: number;
-  /** Operands that crossed a page and were not settled by emitted code. */
-  crossings: number;
-  /** Accesses by the bus, each of 1, 2 or 4 bytes. */
-  mmioReads: number;
-  mmioWrites: number;
-}
-
-/** A piece of an operand within one page. */
-class Part {
-  /** Host address; 0: the bus answers at `address`. */
-  host = 0;
-  writable = false;
-  address = 0;
-  length = 0;
-}
 
 const PAGE = 0x1000;
 const OFFSET = 0xfff;
@@ -88,21 +68,19 @@ export class OperandAccess {
   onDataBreakpoint: ((cpu: CpuState, hits: number) => void) | null = null;
 
   readonly #physical: PhysicalMemory;
-  readonly #port: ProcessorPort;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #first = new Part();
-  readonly #second = new Part();
+  readonly #pieces: PieceAccess;
+  readonly #first = new Piece();
+  readonly #second = new Piece();
 
   constructor(physical: PhysicalMemory, port: ProcessorPort, context: ProcessorTranslation) {
     this.#physical = physical;
-    this.#port = port;
+    this.#pieces = new PieceAccess(physical.memory, port, this.statistics);
     this.context = context;
     this.walker = new PageWalker(physical);
     this.#words = new Int32Array(physical.memory.buffer);
     this.#bytes = new Uint8Array(physical.memory.buffer);
-    this.#view = new DataView(physical.memory.buffer);
   }
 
   // ---- Called by emitted code -------------------------------------------------------------------------
@@ -141,8 +119,8 @@ export class OperandAccess {
     const parts = this.pending;
     const scratch = this.#scratch();
     this.#setPending(0);
-    if (parts > 0) this.#store(this.#first, scratch);
-    if (parts > 1) this.#store(this.#second, scratch + this.#first.length);
+    if (parts > 0) this.#pieces.store(this.#first, scratch);
+    if (parts > 1) this.#pieces.store(this.#second, scratch + this.#first.length);
   }
 
   /**
@@ -194,8 +172,8 @@ export class OperandAccess {
     if (across <= 0 && first.host !== 0) return first.host;
 
     const scratch = this.#scratch();
-    this.#load(first, scratch);
-    if (across > 0) this.#load(this.#second, scratch + first.length);
+    this.#pieces.load(first, scratch);
+    if (across > 0) this.#pieces.load(this.#second, scratch + first.length);
     return scratch;
   }
 
@@ -216,8 +194,8 @@ export class OperandAccess {
 
     const scratch = this.#scratch();
     if (update) {
-      this.#load(first, scratch);
-      if (across > 0) this.#load(this.#second, scratch + first.length);
+      this.#pieces.load(first, scratch);
+      if (across > 0) this.#pieces.load(this.#second, scratch + first.length);
     }
     this.#setPending(across > 0 ? 2 : 1);
     return scratch;
@@ -236,8 +214,8 @@ export class OperandAccess {
       if (!this.#locate(first, lo, hi, size, access, key)) return false;
     } else if (!this.#locateBoth(lo, hi, size, across, access, key, wrap)) return false;
     if (this.context.breakpoints.count !== 0) this.#watch(lo, hi, size, access === Access.WRITE);
-    this.#transferPart(first, bytes.subarray(0, first.length), access);
-    if (across > 0) this.#transferPart(second, bytes.subarray(first.length), access);
+    this.#pieces.transfer(first, bytes.subarray(0, first.length), access, this.#scratch());
+    if (across > 0) this.#pieces.transfer(second, bytes.subarray(first.length), access, this.#scratch());
     return true;
   }
 
@@ -274,7 +252,7 @@ export class OperandAccess {
   }
 
   /** Finds the page of (`lo`, `hi`) and fills the TLBs; `length` bytes from there are about to be accessed. */
-  #locate(part: Part, lo: number, hi: number, length: number, access: number, key: number): boolean {
+  #locate(part: Piece, lo: number, hi: number, length: number, access: number, key: number): boolean {
     const context = this.context;
     const walker = this.walker;
     const kind = key & KEY_CONTEXT;
@@ -328,7 +306,7 @@ export class OperandAccess {
   }
 
   /** As `#locate`, but asks the TLB first. */
-  #find(part: Part, lo: number, hi: number, length: number, access: number, key: number): boolean {
+  #find(part: Piece, lo: number, hi: number, length: number, access: number, key: number): boolean {
     const array = access === Access.WRITE ? TLB_WRITE : TLB_READ;
     const addend = this.context.tlb.lookup(array, lo, hi, key);
     if (addend === 0) return this.#locate(part, lo, hi, length, access, key);
@@ -338,71 +316,7 @@ export class OperandAccess {
     return true;
   }
 
-  // ---- Bytes ----------------------------------------------------------------------------------------------
-
-  #load(part: Part, to: number): void {
-    if (part.host === 0) this.#readBus(part.address, to, part.length);
-    else {
-      const from = part.host >>> 0;
-      for (let i = 0; i < part.length; i++) this.#bytes[to + i] = this.#bytes[from + i];
-    }
-  }
-
-  #store(part: Part, from: number): void {
-    if (part.host === 0) this.#writeBus(part.address, from, part.length);
-    else if (part.writable) {
-      const to = part.host >>> 0;
-      for (let i = 0; i < part.length; i++) this.#bytes[to + i] = this.#bytes[from + i];
-    }
-  }
-
-  #transferPart(part: Part, bytes: Uint8Array, access: number): void {
-    if (part.host !== 0) {
-      const host = part.host >>> 0;
-      if (access !== Access.WRITE) bytes.set(this.#bytes.subarray(host, host + part.length));
-      else if (part.writable) this.#bytes.set(bytes, host);
-      return;
-    }
-    const scratch = this.#scratch();
-    for (let at = 0; at < bytes.length; at += 4) {
-      const piece = bytes.subarray(at, Math.min(at + 4, bytes.length));
-      if (access === Access.WRITE) {
-        this.#bytes.set(piece, scratch);
-        this.#writeBus(part.address + at, scratch, piece.length);
-      } else {
-        this.#readBus(part.address + at, scratch, piece.length);
-        piece.set(this.#bytes.subarray(scratch, scratch + piece.length));
-      }
-    }
-  }
-
-  /** The bus takes at most 4 bytes at a time; it splits misaligned accesses itself. */
-  #readBus(address: number, to: number, length: number): void {
-    for (let at = 0; at < length; ) {
-      const size = busSize(length - at);
-      const value = this.#port.readMmio(address + at, size);
-      this.statistics.mmioReads++;
-      if (size === 4) this.#view.setUint32(to + at, value, true);
-      else if (size === 2) this.#view.setUint16(to + at, value, true);
-      else this.#bytes[to + at] = value;
-      at += size;
-    }
-  }
-
-  #writeBus(address: number, from: number, length: number): void {
-    for (let at = 0; at < length; ) {
-      const size = busSize(length - at);
-      const value =
-        size === 4
-          ? this.#view.getUint32(from + at, true)
-          : size === 2
-            ? this.#view.getUint16(from + at, true)
-            : this.#bytes[from + at];
-      this.statistics.mmioWrites++;
-      this.#port.writeMmio(address + at, size, value);
-      at += size;
-    }
-  }
+  // ---- SCRATCH -------------------------------------------------------------------------------------
 
   #scratch(): number {
     return this.context.cpu.block + SCRATCH;
@@ -447,8 +361,4 @@ export class OperandAccess {
 function isMisaligned(lo: number, size: number): boolean {
   if (size <= 8) return (size & (size - 1)) === 0 ? (lo & (size - 1)) !== 0 : false;
   return size === 10 ? (lo & 7) !== 0 : false;
-}
-
-function busSize(length: number): PortSize {
-  return length >= 4 ? 4 : length >= 2 ? 2 : 1;
 }

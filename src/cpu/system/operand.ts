@@ -1,10 +1,9 @@
 /**
  * From a logical to a linear address: limits, types and canonicality (SDM vol. 3A 5.3-5.5, vol. 1 3.3.7.1).
  *
- * `legacyAddress` is on the path of every memory access of 16- and 32-bit code: plain numbers, no exceptions.
+ * `legacyLinear` is on the path of every memory access of 16- and 32-bit code: plain numbers, no exceptions.
  */
 import type { Core } from "../core.ts";
-import { R_FLAGS } from "../decode/record.ts";
 import { Fault, Vector } from "../fault.ts";
 import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
@@ -13,16 +12,6 @@ import type { CpuState } from "../state.ts";
 import { Attribute, SegmentType } from "./descriptor.ts";
 import type { RecordView } from "./helper.ts";
 import { is64BitCode, isCanonical } from "./modes.ts";
-
-/** Fields of the `sizeFlags` argument. */
-export const SizeFlag = {
-  /** Bytes accessed, 1 to 4095. */
-  SIZE: 0x0fff,
-  WRITE: 0x1000,
-  /** The segment register is in bits 16-18; else it is the record's. */
-  SEGMENT_GIVEN: 0x2000,
-  SEGMENT_SHIFT: 16,
-} as const;
 
 function violation(cpu: CpuState, segment: number): -1 {
   cpu.setI32(L.FAULT_VECTOR, segment === Segment.SS ? Vector.SS : Vector.GP);
@@ -34,13 +23,17 @@ function violation(cpu: CpuState, segment: number): -1 {
  * Linear address (unsigned 32-bit) of `size` bytes at `offset` (signed or unsigned 32-bit) of a segment in
  * real, virtual-8086, 16- and 32-bit protected and compatibility mode; -1 with FAULT_VECTOR and FAULT_ERROR
  * set where the access is not allowed.
- *
- * As an i32, -1 is also linear FFFFFFFFH: for that address FAULT_VECTOR is set to -1.
  */
-export function legacyAddress(cpu: CpuState, segment: number, offset: number, sizeFlags: number): number {
+export function legacyLinear(
+  cpu: CpuState,
+  segment: number,
+  offset: number,
+  size: number,
+  write: boolean,
+): number {
   const at = L.SEGMENTS + segment * L.SEGMENT_STRIDE;
   const first = offset >>> 0;
-  const last = first + (sizeFlags & SizeFlag.SIZE) - 1;
+  const last = first + size - 1;
   const limit = cpu.u32(at + L.SEGMENT_LIMIT);
   if ((cpu.i32(L.MODE) & Mode.REAL_OR_V86) === 0) {
     // A null or unusable register: #GP(0), for SS #SS(0).
@@ -48,14 +41,10 @@ export function legacyAddress(cpu: CpuState, segment: number, offset: number, si
     const attributes = cpu.i32(at + L.SEGMENT_ATTRIBUTES);
     if (attributes & SegmentType.CODE) {
       // Code segments are never written and only read if their type says so.
-      if (sizeFlags & SizeFlag.WRITE || (attributes & SegmentType.READABLE) === 0) {
-        return violation(cpu, segment);
-      }
+      if (write || (attributes & SegmentType.READABLE) === 0) return violation(cpu, segment);
       if (last > limit) return violation(cpu, segment);
     } else {
-      if (sizeFlags & SizeFlag.WRITE && (attributes & SegmentType.WRITABLE) === 0) {
-        return violation(cpu, segment);
-      }
+      if (write && (attributes & SegmentType.WRITABLE) === 0) return violation(cpu, segment);
       if (attributes & SegmentType.EXPAND_DOWN) {
         // Valid offsets are limit + 1 up to FFFFH or, with B set, FFFFFFFFH (SDM vol. 3A 5.3).
         if (first <= limit || last > (attributes & Attribute.DB ? 0xffff_ffff : 0xffff)) {
@@ -64,27 +53,23 @@ export function legacyAddress(cpu: CpuState, segment: number, offset: number, si
       } else if (last > limit) return violation(cpu, segment);
     }
   } else if (last > limit) return violation(cpu, segment);
-  const linear = (cpu.i32(at + L.SEGMENT_BASE) + first) >>> 0;
-  if (linear === 0xffff_ffff) cpu.setI32(L.FAULT_VECTOR, -1);
-  return linear;
+  return (cpu.i32(at + L.SEGMENT_BASE) + first) >>> 0;
 }
 
-/**
- * `legacyAddress` for emitted code: `(recordAddress, offsetLow, sizeFlags)`, the segment from `sizeFlags` or
- * from the record. `current` gives the processor that runs.
- */
-export function bindLegacyAddress(
-  memory: WebAssembly.Memory,
-  current: () => CpuState,
-): (recordAddress: number, offsetLow: number, sizeFlags: number) => number {
-  const bytes = new Uint8Array(memory.buffer);
-  return (recordAddress, offsetLow, sizeFlags) => {
-    const segment =
-      sizeFlags & SizeFlag.SEGMENT_GIVEN
-        ? (sizeFlags >> SizeFlag.SEGMENT_SHIFT) & 7
-        : bytes[recordAddress + R_FLAGS]! & 7;
-    return legacyAddress(current(), segment, offsetLow, sizeFlags);
-  };
+/** Fields of the `sizeFlags` argument that emitted code passes. */
+export const SizeFlag = {
+  /** Bytes accessed. */
+  SIZE: 0xff,
+  /** Number of the segment register. */
+  SEGMENT_SHIFT: 8,
+  WRITE: 0x1_0000,
+} as const;
+
+/** `legacyLinear` for emitted code: size, segment and direction in `sizeFlags`. */
+export function legacyAddress(cpu: CpuState, offset: number, sizeFlags: number): number {
+  const segment = (sizeFlags >> SizeFlag.SEGMENT_SHIFT) & 7;
+  const write = (sizeFlags & SizeFlag.WRITE) !== 0;
+  return legacyLinear(cpu, segment, offset, sizeFlags & SizeFlag.SIZE, write);
 }
 
 /**
@@ -111,8 +96,7 @@ export function checkedAddress(
     }
     return first;
   }
-  const flags = size | (write ? SizeFlag.WRITE : 0);
-  const linear = legacyAddress(cpu, segment, Number(BigInt.asIntN(32, offset)), flags);
+  const linear = legacyLinear(cpu, segment, Number(BigInt.asUintN(32, offset)), size, write);
   if (linear < 0) throw new Fault(cpu.i32(L.FAULT_VECTOR), cpu.i32(L.FAULT_ERROR));
   return BigInt(linear);
 }

@@ -28,6 +28,8 @@ import {
 } from "./descriptor.ts";
 import { is64BitCode, isProtected, isVirtual8086 } from "./modes.ts";
 
+export { checkedAddress, legacyAddress } from "./operand.ts";
+
 /** Present, read/write data, accessed: what a segment register holds in real mode. */
 export const REAL_MODE_ATTRIBUTES = Attribute.P | Attribute.S | SegmentType.WRITABLE | SegmentType.ACCESSED;
 

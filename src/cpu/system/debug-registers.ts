@@ -1,0 +1,74 @@
+/** MOV to and from debug registers (SDM vol. 2B, MOV; vol. 3B 18.2). */
+
+import { Fault, Vector } from "../fault.ts";
+import * as L from "../layout.ts";
+import { Cr4 } from "../registers.ts";
+import type { CpuState } from "../state.ts";
+import { recordDebug } from "./events.ts";
+import { CONTINUE, EVENT, type Helper, readRegister, type SystemHelpers, writeRegister } from "./helper.ts";
+import { is64BitCode, nextRip } from "./modes.ts";
+import { requireCpl0 } from "./table-registers.ts";
+
+/** DR6 and DR7 at reset; bits that a write cannot change are as here (SDM vol. 3B figure 18-1). */
+export const DR6_RESET = 0xffff_0ff0 | 0;
+export const DR7_RESET = 0x0000_0400;
+/** DR6: B0-B3, BD, BS, BT. DR7: L0-G3, LE, GE, GD, R/W and LEN. */
+const DR6_WRITABLE = 0xe00f;
+const DR7_WRITABLE = 0xffff_23ff | 0;
+const DR7_GD = 1 << 13;
+
+/** Bits of DR6 beyond B0-B3. */
+export const Dr6 = { BD: 1 << 13, BS: 1 << 14, BT: 1 << 15 } as const;
+
+function registerNumber(cpu: CpuState, number: number): number {
+  // #UD if DR8-DR15 are named, or DR4 and DR5 while CR4.DE = 1; else those are DR6 and DR7.
+  if (number > 7) throw new Fault(Vector.UD);
+  if (number === 4 || number === 5) {
+    if (cpu.cr4 & Cr4.DE) throw new Fault(Vector.UD);
+    return number + 2;
+  }
+  return number;
+}
+
+/** #DB with DR6.BD, before the instruction, while DR7.GD = 1. */
+function checkGeneralDetect(cpu: CpuState): void {
+  if ((cpu.i32(L.DR + 7 * 8) & DR7_GD) === 0) return;
+  recordDebug(cpu, Dr6.BD);
+  throw new Fault(Vector.DB);
+}
+
+const movFromDebug: Helper = (_core, cpu, record) => {
+  requireCpl0(cpu);
+  const number = registerNumber(cpu, record.regA);
+  checkGeneralDetect(cpu);
+  const value = cpu.u64(L.DR + number * 8);
+  writeRegister(cpu, record.regB, is64BitCode(cpu) ? 8 : 4, value);
+  return CONTINUE;
+};
+
+const movToDebug: Helper = (core, cpu, record) => {
+  requireCpl0(cpu);
+  const number = registerNumber(cpu, record.regA);
+  checkGeneralDetect(cpu);
+  let value = readRegister(cpu, record.regB, is64BitCode(cpu) ? 8 : 4);
+  if (number >= 6) {
+    // #GP(0) if a bit in 63:32 of DR6 or DR7 is set.
+    if (value >> 32n !== 0n) throw new Fault(Vector.GP, 0);
+    const low = Number(value) | 0;
+    const fixed =
+      number === 6
+        ? (low & DR6_WRITABLE) | (DR6_RESET & ~DR6_WRITABLE)
+        : (low & DR7_WRITABLE) | (DR7_RESET & ~DR7_WRITABLE);
+    value = BigInt(fixed >>> 0);
+  }
+  cpu.setU64(L.DR + number * 8, value);
+  // Breakpoints may have become active: translations of their pages, and the run loop, have to know.
+  core.translation.contextChanged(cpu);
+  cpu.rip = nextRip(cpu, record.length);
+  return EVENT;
+};
+
+export const debugRegisterInstructions: SystemHelpers = {
+  mov_from_dr: movFromDebug,
+  mov_to_dr: movToDebug,
+};

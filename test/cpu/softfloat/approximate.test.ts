@@ -1,9 +1,8 @@
 /** RCPSS and RSQRTSS: the error bound everywhere; the very digits where the host is the processor described. */
 
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { reciprocal, reciprocalSquareRoot } from "../../../src/cpu/softfloat/index.ts";
-import { Oracle, type SseCase } from "./oracle.ts";
+import { cpuInfo, Oracle, type SseCase } from "./oracle.ts";
 
 const view = new DataView(new ArrayBuffer(4));
 const toFloat = (bits: number): number => {
@@ -28,12 +27,8 @@ const RSQRT = [0xf3, 0x0f, 0x52, 0xc1];
 
 /** Zen 4 is AMD family 25 with AVX-512; its predecessors of that family lack it. */
 function isZen4(): boolean {
-  try {
-    const info = readFileSync("/proc/cpuinfo", "utf8");
-    return /AuthenticAMD/.test(info) && /cpu family\s*: 25\b/.test(info) && /\bavx512f\b/.test(info);
-  } catch {
-    return false;
-  }
+  const info = cpuInfo();
+  return /AuthenticAMD/.test(info) && /cpu family\s*: 25\b/.test(info) && /\bavx512f\b/.test(info);
 }
 
 describe("RCPSS and RSQRTSS", () => {

@@ -14,7 +14,7 @@ import {
   type IpiSender,
 } from "./apic-bus.ts";
 import type { AccessSize, Clock, Device, DeviceState, Log } from "./device.ts";
-import { decodeIcr } from "./lapic-ipi.ts";
+import { decodeIcr, sendIpi } from "./lapic-ipi.ts";
 import { ENTRY, LocalVectorTable } from "./lapic-lvt.ts";
 import { PriorityQueue } from "./lapic-priority.ts";
 import {
@@ -24,7 +24,6 @@ import {
   LVT,
   lvtIndex,
   REG,
-  SHORTHAND,
   SVR,
   VERSION_VALUE,
 } from "./lapic-registers.ts";
@@ -440,25 +439,7 @@ export class Lapic implements Device, InterruptTarget {
   #sendIpi(): void {
     const { bus, log } = this.#options;
     const ipi = decodeIcr(this.#s.icrLow, this.#s.icrHigh, this.#s.x2apic);
-    const fixed = ipi.deliveryMode === DELIVERY.FIXED || ipi.deliveryMode === DELIVERY.LOWEST_PRIORITY;
-    if (fixed && ipi.vector < FIRST_LEGAL_VECTOR) {
-      this.#error(ESR.SEND_ILLEGAL_VECTOR);
-      return;
-    }
-    // INIT level de-assert only sets arbitration IDs, of which there are none (SDM 3A 11.6.1).
-    if (ipi.deliveryMode === DELIVERY.INIT && ipi.deassert) return;
-    switch (ipi.shorthand) {
-      case SHORTHAND.NONE:
-        bus.send(ipi);
-        return;
-      case SHORTHAND.SELF:
-        // SDM 3A table 11-3: only a fixed interrupt can be sent to oneself.
-        if (ipi.deliveryMode === DELIVERY.FIXED) this.accept(ipi);
-        else log.unknown(`lapic: self IPI with delivery mode ${ipi.deliveryMode}`);
-        return;
-      default:
-        bus.sendToAll(ipi, ipi.shorthand === SHORTHAND.OTHERS ? this : null);
-    }
+    if (!sendIpi(ipi, this, bus, log)) this.#error(ESR.SEND_ILLEGAL_VECTOR);
   }
 
   #error(bit: number): void {

@@ -156,7 +156,12 @@ export function buildMainFunction(
                   b.store("i32.store", cpu, i32(0), FAULT_ERROR);
                   b.br(fault);
                 },
-                [Builtin.STALE]: () => exits.jump(nextRip().sub(load("i64.load8_u", record, R_LENGTH))),
+                // Not through the jump cache: it may still hold this very record.
+                [Builtin.STALE]: () => {
+                  spend();
+                  b.store("i64.store", cpu, nextRip().sub(load("i64.load8_u", record, R_LENGTH)), RIP);
+                  leave(Exit.LOOKUP);
+                },
               };
               const arms: (() => void)[] = [];
               for (let i = 0; i < BUILTINS; i++) arms.push(builtins[i]!);

@@ -1,7 +1,7 @@
 /**
  * Runs of REP MOVS and REP STOS: as many elements as fit in the pages of both operands, at once.
  *
- * A run is taken only where it cannot be told from single elements: DF = 0, no single-stepping, and both pages in
+ * A run is taken only where it cannot be told from single elements: DF = 0, no stepping, and both pages in
  * the TLB, which says that they are plain RAM that holds no decoded code and no watched address. The first
  * element of a page takes the ordinary path, which raises what there is to raise and fills the TLB.
  */

@@ -6,6 +6,7 @@
 
 import type { Core } from "../../../../src/cpu/core.ts";
 import { Outcome as Decoded, Decoder } from "../../../../src/cpu/decode/decoder.ts";
+import { RecordFlag } from "../../../../src/cpu/decode/record.ts";
 import { parseRow } from "../../../../src/cpu/decode/rows.ts";
 import { rows } from "../../../../src/cpu/decode/tables/sse-all.ts";
 import { Fault, PageFault, Vector } from "../../../../src/cpu/fault.ts";
@@ -14,7 +15,7 @@ import { buildHandlerModule, HelperNames } from "../../../../src/cpu/interpreter
 import { HandlerOutcome } from "../../../../src/cpu/interpreter/outcome.ts";
 import * as L from "../../../../src/cpu/layout.ts";
 import { Mode } from "../../../../src/cpu/modes.ts";
-import { Cr0, Cr4, Flag, STATUS_FLAGS } from "../../../../src/cpu/registers.ts";
+import { Cr0, Cr4, Flag, Gpr, STATUS_FLAGS } from "../../../../src/cpu/registers.ts";
 import { SLOW_MODIFY, SLOW_STACK } from "../../../../src/cpu/semantics/memory-path.ts";
 import { sseDefinitions } from "../../../../src/cpu/semantics/sse/index.ts";
 import type { Form } from "../../../../src/cpu/semantics/stage.ts";
@@ -148,11 +149,10 @@ export class HandlerExecutor {
     const start = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     const stack = (sizeFlags & SLOW_STACK) !== 0 || (this.#record.flags & 7) === L.Segment.SS;
     // AMD processors want the offset canonical too, before an FS or GS base is added.
-    for (const end of [
-      start,
-      BigInt.asUintN(64, start + BigInt(size - 1)),
-      this.#record.effectiveOffset(this.cpu),
-    ]) {
+    const offset = this.#operandOffset();
+    const last = BigInt(size - 1);
+    for (const address of [start, start + last, offset, offset + last]) {
+      const end = BigInt.asUintN(64, address);
       if (end >> CODE_BITS !== 0n && end >> CODE_BITS !== 0x1_ffffn)
         return this.#fault(stack ? Vector.SS : Vector.GP, 0);
     }
@@ -175,6 +175,12 @@ export class HandlerExecutor {
     }
     if (write) this.#pending = { address: start, size };
     return this.cpu.block + L.SCRATCH;
+  }
+
+  /** Offset of the memory operand; that of MASKMOVQ and MASKMOVDQU is rDI. */
+  #operandOffset(): bigint {
+    if (!this.#decoder.row!.mnemonic.startsWith("MASKMOV")) return this.#record.effectiveOffset(this.cpu);
+    return BigInt.asUintN(this.#record.flags & RecordFlag.ADDRESS_32 ? 32 : 64, this.cpu.gpr(Gpr.RDI));
   }
 
   #commit(): void {

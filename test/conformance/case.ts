@@ -48,6 +48,10 @@ export interface ConformanceCase {
 export interface Unspecified {
   /** Undefined RFLAGS bits, if the instruction completes. */
   readonly rflags: number;
+  /** Undefined bits of one general register. */
+  readonly gpr?: { readonly register: number; readonly mask: bigint };
+  /** The instruction makes several accesses, and which of those that fault is reported is open. */
+  readonly faultOrder?: boolean;
   /** Bytes of memory whose content depends on the processor model. */
   readonly memory: readonly { readonly address: number; readonly length: number }[];
   /** Results that may differ by a relative error (f32) or by units in the last place (f80). */

@@ -39,7 +39,11 @@ export function compareOutcomes(c: ConformanceCase, expected: Outcome, actual: O
     if (e !== a) note(field, hex(e), hex(a));
   };
 
-  if (expected.vector !== actual.vector) note("outcome", outcomeName(expected), outcomeName(actual));
+  const anyOrder =
+    c.unspecified.faultOrder && OPERAND_FAULTS.has(expected.vector) && OPERAND_FAULTS.has(actual.vector);
+  if (anyOrder) {
+    // Which of several accesses faults first is the processor's choice; that none took effect is not.
+  } else if (expected.vector !== actual.vector) note("outcome", outcomeName(expected), outcomeName(actual));
   else {
     if (HAS_ERROR_CODE.has(expected.vector)) number("error code", expected.errorCode, actual.errorCode);
     if (expected.vector === 14) number("CR2", expected.cr2, actual.cr2);
@@ -48,11 +52,12 @@ export function compareOutcomes(c: ConformanceCase, expected: Outcome, actual: O
   compareFlags(c, expected, actual, note);
   const wide = c.mode === 64;
   for (let i = 0; i < (wide ? 16 : 8); i++) {
-    const e = wide ? expected.gpr[i]! : expected.gpr[i]! & 0xffff_ffffn;
-    const a = wide ? actual.gpr[i]! : actual.gpr[i]! & 0xffff_ffffn;
-    number(GPR_NAMES[i]!, e, a);
+    const mask =
+      (wide ? ~0n : 0xffff_ffffn) & ~(c.unspecified.gpr?.register === i ? c.unspecified.gpr.mask : 0n);
+    number(GPR_NAMES[i]!, expected.gpr[i]! & mask, actual.gpr[i]! & mask);
   }
-  for (let i = 0; i < 6; i++) number(SREG_NAMES[i]!, expected.selectors[i]!, actual.selectors[i]!);
+  for (let i = 0; i < 6; i++)
+    number(SREG_NAMES[i]!, visibleSelector(expected.selectors[i]!), visibleSelector(actual.selectors[i]!));
   if (wide) {
     number("FS.base", expected.fsBase, actual.fsBase);
     number("GS.base", expected.gsBase, actual.gsBase);
@@ -60,6 +65,14 @@ export function compareOutcomes(c: ConformanceCase, expected: Outcome, actual: O
   if (expected.fx !== null || actual.fx !== null) compareFx(c, expected, actual, note);
   if (!samePatches(expected.changes, actual.changes)) compareMemory(c, expected, actual, note);
   return differences;
+}
+
+/** Vectors an operand access can raise. */
+const OPERAND_FAULTS: ReadonlySet<number> = new Set([12, 13, 14]);
+
+/** The RPL of a null selector does not survive the kernel's IRET on the way to the native runner. */
+function visibleSelector(selector: number): number {
+  return selector < 4 ? 0 : selector;
 }
 
 type Note = (field: string, expected: string, actual: string) => void;

@@ -4,14 +4,16 @@
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from "iced-x86";
 import { type ConformanceCase, GPR_NAMES, RFLAGS, SREG_NAMES } from "./case.ts";
 import type { Difference } from "./compare.ts";
-import { codeBase, DEFAULT_SELECTORS } from "./environment.ts";
+import { CODE_FILLER, codeBase, DEFAULT_SELECTORS } from "./environment.ts";
 
 const hexBytes = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
 
 /** Intel syntax, or "(invalid)". */
 export function disassemble(c: ConformanceCase): string {
-  const decoder = new Decoder(c.mode, c.bytes, DecoderOptions.None);
+  const padded = new Uint8Array(c.bytes.length + 15).fill(CODE_FILLER);
+  padded.set(c.bytes);
+  const decoder = new Decoder(c.mode, padded, DecoderOptions.None);
   decoder.ip = BigInt(c.codeAddress - codeBase(c.selectors[1]));
   const instruction = decoder.decode();
   const formatter = new Formatter(FormatterSyntax.Intel);

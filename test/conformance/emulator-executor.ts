@@ -95,9 +95,8 @@ export class EmulatorExecutor implements Executor {
   /** The writable windows with the content the running case started with. */
   readonly #writable: { window: Mapped; now: Uint8Array; expected: Uint8Array }[];
 
-  private constructor(stage: Stage) {
+  constructor(stage: Stage, machine: Pick<Machine, "processor" | "states" | "memory">) {
     this.name = `emulator, ${stage}`;
-    const machine = new Machine({ memory: 16 << 20, cpu: "max" });
     this.#processor = machine.processor;
     this.#cpu = machine.states[0]!;
     this.#physical = machine.memory;
@@ -113,7 +112,7 @@ export class EmulatorExecutor implements Executor {
   }
 
   static async open(stage: Stage): Promise<EmulatorExecutor> {
-    return new EmulatorExecutor(stage);
+    return new EmulatorExecutor(stage, new Machine({ memory: 16 << 20, cpu: "max" }));
   }
 
   async run(cases: readonly ConformanceCase[]): Promise<Outcome[]> {

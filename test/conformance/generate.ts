@@ -13,12 +13,12 @@ import {
   PAGE,
   SELECTOR,
 } from "./environment.ts";
-import { APPROXIMATE } from "./exclusions.ts";
+import { APPROXIMATE, SEVERAL_ACCESSES } from "./exclusions.ts";
 import { randomFxImage } from "./floats.ts";
 import { isAllowed } from "./instruction-rows.ts";
 import { caseSeed, operandValue, SplitMix } from "./random.ts";
 import type { GeneratorRow } from "./rows.ts";
-import { CS, DS, ES, FS, GS, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
+import { CS, DS, ES, FS, GS, REGISTER_NUMBER, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
 import { tune } from "./tuning.ts";
 import { operandBits, shiftCount, undefinedFlags } from "./undefined.ts";
 
@@ -89,7 +89,7 @@ function selectors(mode: Mode, random: SplitMix): number[] {
 function placeCode(s: Sketch): void {
   const { random } = s;
   const { length } = s.bytes;
-  switch (random.below(40)) {
+  switch (random.below(100)) {
     case 0:
       s.codeAddress = CODE_BASE + PAGE - random.below(length);
       break;
@@ -118,6 +118,8 @@ const DOUBLE_SHIFTS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Shld, Mnemonic.Sh
 /** Instances of allowed forms that the suite leaves out all the same; each with its reason. */
 function leftOut(s: Sketch): boolean {
   const { instruction: i, mode } = s;
+  // LOCK on LAR, LSL and the group of 0F 00: AMD processors read the operand before they raise #UD.
+  if (hasPrefix(s, 0xf0) && isSystemSegment(s)) return true;
   if (i.isInvalid) return false;
   if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
   if (i.code === Code.Bswap_r16) return true; // the result is undefined
@@ -152,8 +154,29 @@ function leftOut(s: Sketch): boolean {
   // LOCK MOV CR0 is MOV CR8 on AMD processors.
   if (i.mnemonic === Mnemonic.Mov && hasPrefix(s, 0xf0) && usesControlRegister(s)) return true;
   // UD0 has no ModRM byte on AMD processors: only its #UD is common to all.
-  if (i.mnemonic === Mnemonic.Ud0 && nearCodeEnd(s)) return true;
+  if (i.mnemonic === Mnemonic.Ud0 && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
+  // 0F 0D with a register operand: #UD on AMD processors, a NOP on Intel's.
+  if (isReservedPrefetch(s)) return true;
+  // REP prefixes on LOOPcc change the condition on AMD processors.
+  if (i.isLoopcc && (hasPrefix(s, 0xf2) || hasPrefix(s, 0xf3))) return true;
   return false;
+}
+
+const PREFETCH_WITH_REGISTER: ReadonlySet<Code> = new Set([
+  Code.Reservednop_rm16_r16_0F0D,
+  Code.Reservednop_rm32_r32_0F0D,
+  Code.Reservednop_rm64_r64_0F0D,
+]);
+
+/** Opcodes 0F 00, 0F 02, 0F 03 behind whatever prefixes. */
+function isSystemSegment(s: Sketch): boolean {
+  const at = s.bytes.indexOf(0x0f);
+  const next = s.bytes[at + 1];
+  return at >= 0 && (next === 0 || next === 2 || next === 3);
+}
+
+function isReservedPrefetch(s: Sketch): boolean {
+  return PREFETCH_WITH_REGISTER.has(s.instruction.code) && s.instruction.op0Kind === OpKind.Register;
 }
 
 function hasPrefix(s: Sketch, prefix: number): boolean {
@@ -218,7 +241,7 @@ function fillState(s: Sketch, row: GeneratorRow): void {
       BigInt(DATA_BASE - 0x40),
       BigInt(HIGH_BASE),
       BigInt.asUintN(47, operandValue(random)),
-      0xffff_8000_0000_0000n,
+      0xffff_ffff_ffff_f000n,
     ];
     s.fsBase = random.pick(bases);
     s.gsBase = random.pick(bases);
@@ -298,6 +321,11 @@ export function reconsider(c: ConformanceCase): Unspecified | null {
   }
 }
 
+/** A 16-byte operand through SS: misaligned and outside the segment, it may be #GP for one or #SS for the other. */
+function alignedOnStack(s: Sketch): boolean {
+  return s.operandSize >= 16 && s.instruction.memorySegment === Register.SS;
+}
+
 /** What comparing must leave out: the flags and bytes the architecture does not define for this case. */
 function unspecified(s: Sketch, rowUndefined: number): Unspecified {
   const { instruction: i } = s;
@@ -313,6 +341,11 @@ function unspecified(s: Sketch, rowUndefined: number): Unspecified {
     rflags: undefinedFlags(s) | rowUndefined,
     memory,
     approximate: APPROXIMATE.get(i.mnemonic) ?? null,
+    faultOrder: SEVERAL_ACCESSES.has(i.mnemonic) || alignedOnStack(s),
+    // SDM vol. 2, LAR: bits 19:16, the limit's upper bits, are undefined.
+    ...(i.mnemonic === Mnemonic.Lar
+      ? { gpr: { register: REGISTER_NUMBER[i.op0Register]!, mask: 0xf_0000n } }
+      : {}),
   };
 }
 

@@ -14,6 +14,7 @@ import {
 import type { Mode, Patch } from "./case.ts";
 import {
   CODE_BASE,
+  CODE_FILLER,
   codeBase,
   DATA_BASE,
   GUARD_BASE,
@@ -102,14 +103,17 @@ export class Sketch {
 
   /** Decodes `bytes` at the current code address and cuts them to the instruction's length. */
   decode(): void {
-    const decoder = new Decoder(this.mode, this.bytes, DecoderOptions.None);
+    // What follows the bytes in memory belongs to the instruction if it is longer than they are.
+    const padded = new Uint8Array(this.bytes.length + 15).fill(CODE_FILLER);
+    padded.set(this.bytes);
+    const decoder = new Decoder(this.mode, padded, DecoderOptions.None);
     decoder.ip = BigInt(this.codeAddress - codeBase(this.selectors[CS]));
     decoder.decodeOut(this.instruction);
     this.#offsets?.free();
     this.#offsets = null;
     if (this.instruction.isInvalid) this.bytes = this.bytes.slice(0, 15);
     else {
-      this.bytes = this.bytes.slice(0, this.instruction.length);
+      this.bytes = padded.slice(0, this.instruction.length);
       this.#offsets = decoder.getConstantOffsets(this.instruction);
     }
     decoder.free();

@@ -48,6 +48,15 @@ const bytesOf = (value: bigint, size: number): Uint8Array => {
 const put = (bytes: Uint8Array, at: number, value: bigint, size: number): void =>
   bytes.set(bytesOf(value, size), at);
 
+/**
+ * A far call from compatibility mode to 64-bit code pushes at a 64-bit address. Where that faults above 4 GB,
+ * Linux takes it for an erratum of old processors and retries for ever (is_errata100 in arch/x86/mm/fault.c).
+ */
+function stackIsPlain(s: Sketch): boolean {
+  const top = s.stackAddress;
+  return s.stackWidth === 32 && s.base(SS) === 0n && top > STACK_BASE && top < STACK_BASE + PAGE;
+}
+
 /** A far pointer's offset and selector that mostly name code of some kind. */
 function farTarget(s: Sketch): { selector: number; offset: bigint } {
   const { random } = s;
@@ -60,10 +69,8 @@ function farTarget(s: Sketch): { selector: number; offset: bigint } {
         SELECTOR.code32,
         SELECTOR.codeExecuteOnly,
       ]);
-  // A far call from a 16-bit stack to 64-bit code pushes at an address the host's kernel takes for one of its
-  // own and retries for ever.
-  if (s.stackWidth === 16 && (selector & ~3) === (SELECTOR.user64Code & ~3))
-    return { selector: SELECTOR.user32Code, offset: 0n };
+  if (s.mode !== 64 && (selector & ~3) === (SELECTOR.user64Code & ~3) && !stackIsPlain(s))
+    return { selector: SELECTOR.user32Code, offset: s.codeTarget(0) };
   return { selector, offset: s.codeTarget(codeBase(selector)) };
 }
 

@@ -316,6 +316,8 @@ export class CodeCache {
       }
     }
     this.#memory.clearCode(pageNumber);
+    // A stale record looks its RIP up: it must not find itself.
+    this.#memory.clearJumpCaches();
   }
 
   /** Drops everything. Only between runs of emitted code. */

@@ -52,7 +52,7 @@ import {
 import { Attribute } from "./system/descriptor.ts";
 import { type DeliveryResult, deliverDebug, deliverEvent, deliverFault } from "./system/events.ts";
 import { RecordView, type SystemHelpers } from "./system/helper.ts";
-import { legacyAddress } from "./system/segmentation.ts";
+import { legacyAddress } from "./system/operand.ts";
 
 /** The MMU as the processor uses it. */
 export interface ProcessorMmu extends CodeMemory {
@@ -110,6 +110,13 @@ export class Processor implements Core {
   #cpu: CpuState;
   /** BUDGET at the start of the running slice. */
   #sliceBudget = 0;
+  /**
+   * The record whose instruction is in a helper or a slow memory access now, else 0: BUDGET does not yet
+   * hold the instructions of its block that come before it, but devices and RDTSC must see their time.
+   */
+  #accessRecord = 0;
+  /** The record of the store that `commit` completes. */
+  #storeRecord = 0;
 
   constructor(options: ProcessorOptions) {
     const { memory, mmu } = options;
@@ -130,10 +137,25 @@ export class Processor implements Core {
     }
     this.handlers = new Handlers(options.rows, options.definitions, {
       memory,
-      slowRead: (record, low, high, size) => mmu.slowRead(record, low, high, size),
-      slowWrite: (record, low, high, size) => mmu.slowWrite(record, low, high, size),
-      commit: () => mmu.commit(),
-      legacyAddress: (record, offset, size) => this.#legacyAddress(record, offset, size),
+      slowRead: (record, low, high, size) => {
+        this.#accessRecord = record;
+        const host = mmu.slowRead(record, low, high, size);
+        this.#accessRecord = 0;
+        return host;
+      },
+      slowWrite: (record, low, high, size) => {
+        this.#accessRecord = record;
+        this.#storeRecord = record;
+        const host = mmu.slowWrite(record, low, high, size);
+        this.#accessRecord = 0;
+        return host;
+      },
+      commit: () => {
+        this.#accessRecord = this.#storeRecord;
+        mmu.commit();
+        this.#accessRecord = 0;
+      },
+      legacyAddress: (_record, offset, size) => this.#legacyAddress(offset, size),
       helper: (index, record) => this.#callHelper(index, record),
     });
     this.#run = this.handlers.run;
@@ -143,7 +165,11 @@ export class Processor implements Core {
 
   /** Instructions executed so far in the running slice, exact inside a helper or device access. */
   get spent(): number {
-    return this.#sliceBudget - this.#cpu.i32(BUDGET);
+    return this.#sliceBudget - this.#cpu.i32(BUDGET) + this.#uncounted();
+  }
+
+  #uncounted(): number {
+    return this.#accessRecord === 0 ? 0 : this.#recordMemory.getUint8(this.#accessRecord + R_COUNT) - 1;
   }
 
   /** Ends the running slice at the end of the current block. */
@@ -153,7 +179,7 @@ export class Processor implements Core {
 
   /** Leaves at most `left` instructions to the running slice. */
   shortenSlice(left: number): void {
-    const excess = this.#cpu.i32(BUDGET) - Math.max(0, left);
+    const excess = this.#cpu.i32(BUDGET) - Math.max(0, left + this.#uncounted());
     if (excess <= 0) return;
     // What is taken from the budget was not executed: the slice becomes shorter by as much.
     this.#sliceBudget -= excess;
@@ -188,11 +214,10 @@ export class Processor implements Core {
 
   // ---- Calls from emitted code --------------------------------------------------------------------------
 
-  #legacyAddress(record: number, offset: number, size: number): number {
-    const linear = legacyAddress(this.#cpu, offset >>> 0, size);
+  #legacyAddress(offset: number, size: number): number {
+    const linear = legacyAddress(this.#cpu, offset, size);
     if (linear < 0) return 0;
     this.#cpu.setI32(HELPER_VALUE, linear | 0);
-    void record;
     return 1;
   }
 
@@ -213,9 +238,7 @@ export class Processor implements Core {
     this.#setRipOf(cpu, record);
     const helper = this.#helpers[this.handlers.helpers.names[index]!];
     if (!helper) throw new Error(`no helper ${this.handlers.helpers.names[index]}`);
-    // Time-reading helpers see the instructions of this block that are done.
-    const before = this.#recordMemory.getUint8(record + R_COUNT) - 1;
-    cpu.setI32(BUDGET, cpu.i32(BUDGET) - before);
+    this.#accessRecord = record;
     try {
       return helper(this, cpu, this.#record.at(record));
     } catch (fault) {
@@ -224,7 +247,7 @@ export class Processor implements Core {
       cpu.setI32(FAULT_ERROR, fault.error);
       return HandlerOutcome.FAULT;
     } finally {
-      cpu.setI32(BUDGET, cpu.i32(BUDGET) + before);
+      this.#accessRecord = 0;
     }
   }
 

@@ -13,7 +13,7 @@ import type { ProcessorSide } from "../cpu/outside.ts";
 import { Processor, Stop } from "../cpu/processor.ts";
 import { definitions } from "../cpu/semantics/index.ts";
 import { CpuState } from "../cpu/state.ts";
-import { createHelpers } from "../cpu/helpers.ts";
+import { helpers } from "../cpu/helpers.ts";
 import { MSR_TSC_ADJUST } from "../cpu/system/cold-state.ts";
 import { enterImage, resetCpu } from "../cpu/system/reset.ts";
 import { Mmu } from "../mmu/mmu.ts";
@@ -21,7 +21,6 @@ import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { RAM_LIMIT, RAM_MINIMUM, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
 import { createPlatform, type Platform } from "./platform.ts";
-import { ProcessorMemory } from "./processor-memory.ts";
 
 export type { ImageInfo };
 
@@ -63,6 +62,17 @@ export type StopReason =
 export interface RunOptions {
   /** Stop once this many instructions have been executed since power-on (a block may exceed it). */
   readonly maxInstructions?: number;
+  /**
+   * `run` only: called between two slices, every 20 ms of wall time or so, when the host's event loop has run.
+   * The guest waits for what it returns. The guest's time is not disturbed: slices end by virtual time alone.
+   */
+  readonly onYield?: () => Promise<void> | undefined;
+  /**
+   * `run` only: the machine is idle and about to skip `nanoseconds` of virtual time, `Infinity` when only
+   * input could wake it. The result says how many pass now: fewer let input in earlier; `Infinity` for
+   * `Infinity` ends the run as "halted". Without it everything is skipped at once.
+   */
+  readonly onIdle?: (nanoseconds: number) => Promise<number>;
 }
 
 /** Longest stay in emitted code: code that V8 has optimised meanwhile is entered at the next call. */
@@ -88,6 +98,8 @@ export class Machine {
   readonly #options: MachineOptions;
   #stop: StopReason | null = null;
   #sliceStart = 0;
+  /** The last slice ended because the processor waits. */
+  #isIdle = false;
   readonly #tscOffset: bigint[] = [];
 
   /** @throws RangeError for a memory size that no machine has; CpuModelError for an unknown model. */
@@ -133,16 +145,16 @@ export class Machine {
       states: this.states,
       rows: ROWS,
       definitions,
-      helpers: createHelpers({ model: this.model, processors, memory }),
+      helpers,
       features: this.model.features,
-      mmu: new ProcessorMemory(this.mmu, port, this.states),
+      mmu: this.mmu,
       linear: this.mmu,
       translation: this.mmu,
       port,
       time: this.#timeSource(),
       log,
     });
-    this.mmu.onCodeWrite = (address) => this.processor.code.invalidatePage(address / 4096);
+    this.mmu.onCodeWrite = (page) => this.processor.code.invalidatePage(page);
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
       if (clock.currentTime !== null) this.processor.shortenSlice(deadline - clock.currentTime());
@@ -240,26 +252,33 @@ export class Machine {
   /** Runs to a stop without letting the host's event loop in. */
   runSync(options: RunOptions = {}): StopReason {
     for (;;) {
-      const reason = this.#slice(options);
+      const reason = this.#slice(options) ?? this.#skip(this.#idle());
       if (reason) return reason;
     }
   }
 
   /** Runs until the guest ends or `stop` is called; lets the host's event loop run in between. */
   async run(options: RunOptions = {}): Promise<StopReason> {
+    const { onIdle, onYield } = options;
     for (;;) {
       const until = performance.now() + YIELD_MS;
       do {
         const reason = this.#slice(options);
         if (reason) return reason;
+        const idle = this.#idle();
+        if (idle === 0) continue;
+        const halted = this.#skip(onIdle ? await onIdle(idle) : idle);
+        if (halted) return halted;
       } while (performance.now() < until);
       await new Promise((resolve) => setImmediate(resolve));
+      await onYield?.();
     }
   }
 
-  /** One stay in the processor, or one jump of an idle machine to its next event. */
+  /** One stay in the processor. */
   #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
     const { clock } = this.platform;
+    this.#isIdle = false;
     clock.runDue();
     if (this.#stop) return this.#takeStop();
     const left = maxInstructions - this.instructions;
@@ -276,14 +295,24 @@ export class Machine {
     clock.advanceTo(now + spent);
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
-    if (stop === Stop.IDLE) {
-      const next = clock.nextDeadline();
-      if (next === null) return { kind: "halted" };
-      if (next > clock.now()) {
-        this.idleTime += next - clock.now();
-        clock.advanceTo(next);
-      }
-    }
+    this.#isIdle = stop === Stop.IDLE;
+    return null;
+  }
+
+  /** Virtual nanoseconds from now to the next event if every processor waits, else 0. */
+  #idle(): number {
+    if (!this.#isIdle) return 0;
+    const { clock } = this.platform;
+    const next = clock.nextDeadline();
+    return next === null ? Number.POSITIVE_INFINITY : Math.max(0, next - clock.now());
+  }
+
+  /** Lets idle time pass; with nothing to wait for, the machine has halted. */
+  #skip(nanoseconds: number): StopReason | null {
+    if (nanoseconds === Number.POSITIVE_INFINITY) return { kind: "halted" };
+    const { clock } = this.platform;
+    this.idleTime += nanoseconds;
+    clock.advanceTo(clock.now() + nanoseconds);
     return null;
   }
 

@@ -148,3 +148,19 @@ function floatingPoint(cpu: CpuState): string[] {
   }
   return lines;
 }
+
+/** General and control registers by name, as hexadecimal text with 0x. */
+export function registerReport(cpu: CpuState): Record<string, string> {
+  const text = (value: number | bigint) => `0x${hex(value)}`;
+  return {
+    rip: text(cpu.rip),
+    rflags: text(cpu.rflags),
+    ...Object.fromEntries(GPR_NAMES.map((name, i) => [name.toLowerCase(), text(cpu.gpr(i))])),
+    cs: text(cpu.selector(Segment.CS)),
+    cr0: text(cpu.cr0 >>> 0),
+    cr2: text(cpu.u64(CR2)),
+    cr3: text(cpu.u64(CR3)),
+    cr4: text(cpu.cr4 >>> 0),
+    efer: text(cpu.efer >>> 0),
+  };
+}

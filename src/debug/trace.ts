@@ -9,10 +9,8 @@ import { loadDisassembler } from "./disassemble.ts";
 import { InstructionTrace } from "./trace-insn.ts";
 import { InterruptTrace } from "./trace-int.ts";
 import { traceIo } from "./trace-io.ts";
+import type { TraceKind } from "./trace-kinds.ts";
 import { MmuTrace } from "./trace-mmu.ts";
-
-export const TRACE_KINDS = ["int", "mmu", "io", "insn"] as const;
-export type TraceKind = (typeof TRACE_KINDS)[number];
 
 /** Takes lines without line ends. */
 export type TraceSink = (line: string) => void;

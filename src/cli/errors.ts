@@ -1,0 +1,29 @@
+/** What the user gave cannot be used. The message is one line: expected, found, remedy. */
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
+
+/** One line, whatever the text held: line ends and control characters of file names become spaces. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EISDIR: "a directory",
+  ENOTDIR: "a part of its path is not a directory",
+  ENOSPC: "no space left on the device",
+  EROFS: "a read-only file system",
+  ELOOP: "too many symbolic links",
+  ENAMETOOLONG: "its name is too long",
+  EMFILE: "too many open files",
+  ENXIO: "no such device",
+};
+
+/** An operating-system error in a few words. */
+export function systemErrorText(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return SYSTEM_ERRORS[code ?? ""] ?? code ?? message;
+}

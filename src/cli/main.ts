@@ -1,0 +1,55 @@
+/** The command line: picks the command and turns errors into one line and an exit code. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import yargs from "yargs";
+import { bootCommand } from "./boot.ts";
+import { oneLine, UserError } from "./errors.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { infoCommand } from "./info.ts";
+
+/** From package.json, which is one directory up from dist/ and two from src/cli/. */
+function version(): string {
+  const up = ["..", join("..", "..")].map((path) => join(import.meta.dirname, path, "package.json"));
+  const file = up.find((path) => existsSync(path));
+  return file === undefined
+    ? "unknown"
+    : (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  await yargs([...argv])
+    .scriptName("ukl-emu")
+    .usage(
+      "$0 COMMAND IMAGE [OPTIONS]\n\nA deterministic x86-64 machine that boots Linux and unikernel images.",
+    )
+    .command(bootCommand)
+    .command(infoCommand)
+    .demandCommand(1, "expected a command, boot or info")
+    .strict()
+    .version(version())
+    .help()
+    .detectLocale(false)
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      const text = message?.startsWith("Not enough non-option")
+        ? "expected an image file, found none"
+        : message;
+      throw error ?? new UserError(`${text}: see ukl-emu --help`);
+    })
+    .parseAsync();
+}
+
+async function report(error: unknown): Promise<void> {
+  const isUsers = error instanceof UserError;
+  const text = isUsers
+    ? oneLine(error.message)
+    : `internal error: ${error instanceof Error ? error.stack : error}`;
+  const { chalkStderr } = await import("chalk");
+  process.stderr.write(`${chalkStderr.red("ukl-emu:")} ${text}\n`);
+  process.exitCode = isUsers ? ExitCode.UNUSABLE : ExitCode.FAILURE;
+}
+
+await main(process.argv.slice(2)).catch(report);
+// Standard input may still be open: it must not keep the process. Text that was printed must not be lost.
+process.stdout.write("", () => process.exit());

@@ -1,0 +1,138 @@
+/** What a run did, in numbers: for `--stats`, `--json` and the monitor. */
+import { EventCounts } from "../debug/event-counts.ts";
+import { exceptionName } from "../debug/vectors.ts";
+import { ENTRY } from "../devices/lapic-lvt.ts";
+import type { Machine } from "../machine/machine.ts";
+
+/** Counts by name, most frequent first. */
+export type Counts = Readonly<Record<string, number>>;
+
+export interface Statistics {
+  readonly instructions: number;
+  /** Wall time from the start of the run, seconds. */
+  readonly wallSeconds: number;
+  /** Million instructions a second of wall time. */
+  readonly mips: number;
+  /** Guest time, seconds; idle time is the part that was skipped. */
+  readonly virtualSeconds: number;
+  readonly idleSeconds: number;
+  /** Largest resident set of the process, bytes. */
+  readonly peakMemory: number;
+  readonly consoleBytes: number;
+  readonly faults: Counts;
+  /** Interrupts by vector, as acknowledged by the processor. */
+  readonly interrupts: Counts;
+  /** Rising edges of interrupt lines. */
+  readonly lines: Counts;
+  readonly softwareInterrupts: Counts;
+  readonly ringTransitions: Counts;
+  readonly mmu: Counts;
+  readonly codeCache: Counts;
+  /** Messages about what the machine does not know. */
+  readonly unknown: Counts;
+}
+
+function byCount(entries: Iterable<readonly [string, number]>): Counts {
+  return Object.fromEntries([...entries].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])));
+}
+
+/** Entries of the local vector table that give a vector its name. */
+const LOCAL_SOURCES: readonly (readonly [entry: number, name: string])[] = [
+  [ENTRY.TIMER, "local APIC timer"],
+  [ENTRY.ERROR, "local APIC error"],
+];
+const VECTOR_MASK = 0xff;
+
+function interruptName(machine: Machine, vector: number): string {
+  const { lvt } = machine.platform.apics[0]!.lapic;
+  const source = LOCAL_SOURCES.find(([entry]) => (lvt.read(entry) & VECTOR_MASK) === vector);
+  const number = `0x${vector.toString(16).padStart(2, "0")}`;
+  return source === undefined ? number : `${number} ${source[1]}`;
+}
+
+/** Watches a run from its start. */
+export class RunStatistics {
+  readonly events = new EventCounts();
+  consoleBytes = 0;
+  readonly #start = performance.now();
+
+  report(machine: Machine): Statistics {
+    const wallSeconds = (performance.now() - this.#start) / 1000;
+    const { instructions } = machine;
+    const { faults, interrupts, software, nmis, rings } = this.events;
+    const named = (counts: ReadonlyMap<number, number>, name: (vector: number) => string) =>
+      byCount([...counts].map(([vector, count]) => [name(vector), count] as const));
+    const { readMisses, writeMisses, executeMisses, ...mmu } = machine.mmu.statistics;
+    return {
+      instructions,
+      wallSeconds,
+      mips: instructions / wallSeconds / 1e6,
+      virtualSeconds: machine.time / 1e9,
+      idleSeconds: machine.idleTime / 1e9,
+      peakMemory: process.resourceUsage().maxRSS * 1024,
+      consoleBytes: this.consoleBytes,
+      faults: named(faults, exceptionName),
+      interrupts: {
+        ...named(interrupts, (vector) => interruptName(machine, vector)),
+        ...(nmis > 0 ? { NMI: nmis } : {}),
+      },
+      lines: byCount(machine.platform.lines.raised),
+      softwareInterrupts: named(software, (vector) => `0x${vector.toString(16).padStart(2, "0")}`),
+      ringTransitions: byCount(rings),
+      mmu: { readMisses, writeMisses, executeMisses, ...mmu },
+      codeCache: { ...machine.processor.code.counters },
+      unknown: byCount(machine.unknown),
+    };
+  }
+}
+
+/** "readMisses" as "read misses". */
+function words(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+const SECTIONS: readonly (readonly [title: string, key: keyof Statistics, isName?: true])[] = [
+  ["Faults", "faults"],
+  ["Interrupts by vector", "interrupts"],
+  ["Interrupt lines raised", "lines"],
+  ["Software interrupts", "softwareInterrupts"],
+  ["Ring transitions", "ringTransitions"],
+  ["Memory management", "mmu", true],
+  ["Code cache", "codeCache", true],
+  ["Unknown to this machine", "unknown"],
+];
+
+/** Lines of the `--stats` report. */
+export async function formatStatistics(statistics: Statistics): Promise<string[]> {
+  const { default: Table } = await import("cli-table3");
+  const table = new Table({
+    chars: Object.fromEntries(BORDERS.map((border) => [border, ""])),
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
+    colAligns: ["left", "right"],
+  });
+  const count = (value: number) => Math.round(value).toLocaleString("en-US");
+  const seconds = (value: number) => `${value.toFixed(3)} s`;
+  table.push(
+    ["Instructions", count(statistics.instructions)],
+    ["Wall time", seconds(statistics.wallSeconds)],
+    ["MIPS", statistics.mips.toFixed(1)],
+    ["Virtual time", seconds(statistics.virtualSeconds)],
+    ["  of it idle", seconds(statistics.idleSeconds)],
+    ["Peak memory", `${count(statistics.peakMemory / 2 ** 20)} MiB`],
+    ["Console bytes", count(statistics.consoleBytes)],
+  );
+  for (const [title, key, isName] of SECTIONS) {
+    const rows = Object.entries(statistics[key] as Counts);
+    if (rows.length === 0) continue;
+    table.push([title, ""], ...rows.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
+  }
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd());
+}
+
+const BORDERS = [
+  ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
+  ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"],
+];

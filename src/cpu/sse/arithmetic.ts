@@ -24,6 +24,7 @@ import {
 import { CONTINUE, type Helper, type RecordView, type SystemHelpers } from "../system/helper.ts";
 import { dotProduct } from "./dot-product.ts";
 import { eachElement, first, second, signal, sizeOf, writeElement } from "./environment.ts";
+import { computeByHost, type HostOperation } from "./host-arithmetic.ts";
 
 /** One element of an operation. */
 type Operation = (
@@ -34,10 +35,19 @@ type Operation = (
   record: RecordView,
 ) => bigint;
 
-/** Elements `0` to `count - 1` of the destination register become those of the operation. */
-function elementwise(format: FloatFormat, count: number, operation: Operation): Helper {
+/**
+ * Elements `0` to `count - 1` of the destination register become those of the operation; `host` names it where
+ * the host can do it too.
+ */
+function elementwise(
+  format: FloatFormat,
+  count: number,
+  operation: Operation,
+  host: HostOperation | null = null,
+): Helper {
   const size = sizeOf(format);
   return (_core, cpu, record) => {
+    if (host !== null && computeByHost(cpu, host, size, count, record.regA)) return CONTINUE;
     const results = eachElement(cpu, count, (i, env) =>
       operation(format, first(cpu, format, i), second(cpu, format, i), env, record),
     );
@@ -47,12 +57,16 @@ function elementwise(format: FloatFormat, count: number, operation: Operation): 
 }
 
 /** The four forms of an operation, by its mnemonic in lower case. */
-function forms(stem: string, operation: Operation): Record<string, Helper> {
+function forms(
+  stem: string,
+  operation: Operation,
+  host: HostOperation | null = null,
+): Record<string, Helper> {
   return {
-    [`${stem}ps`]: elementwise(binary32, 4, operation),
-    [`${stem}pd`]: elementwise(binary64, 2, operation),
-    [`${stem}ss`]: elementwise(binary32, 1, operation),
-    [`${stem}sd`]: elementwise(binary64, 1, operation),
+    [`${stem}ps`]: elementwise(binary32, 4, operation, host),
+    [`${stem}pd`]: elementwise(binary64, 2, operation, host),
+    [`${stem}ss`]: elementwise(binary32, 1, operation, host),
+    [`${stem}sd`]: elementwise(binary64, 1, operation, host),
   };
 }
 
@@ -120,13 +134,13 @@ function dot(format: FloatFormat, count: 2 | 4): Helper {
 }
 
 export const arithmeticHelpers: SystemHelpers = {
-  ...forms("add", add),
-  ...forms("sub", subtract),
-  ...forms("mul", multiply),
-  ...forms("div", divide),
+  ...forms("add", add, "add"),
+  ...forms("sub", subtract, "sub"),
+  ...forms("mul", multiply, "mul"),
+  ...forms("div", divide, "div"),
   ...forms("min", minimum),
   ...forms("max", maximum),
-  ...forms("sqrt", (format, _a, b, env) => squareRoot(format, b, env)),
+  ...forms("sqrt", (format, _a, b, env) => squareRoot(format, b, env), "sqrt"),
   ...forms("cmp", compareMask),
   ...forms("round", round),
   comiss: compareScalars(binary32, true),

@@ -20,8 +20,8 @@ const SEED = Number(process.env["SSE_SEED"] ?? 7);
 const ARITHMETIC =
   /^((ADD|SUB|MUL|DIV|SQRT|MIN|MAX|CMP|ROUND)[PS][SD]|U?COMIS[SD]|ADDSUBP[SD]|H(ADD|SUB)P[SD]|CVT.*)$/;
 
-/** All masked, PE set; then with other flags set, with DAZ and FTZ, with nothing but PM masked. */
-const MXCSR = [0x1fa0, 0x1fa0, 0x1fa0, 0x1fbf, 0x9fe0, 0x1020, 0x3fa0, 0x1f80];
+/** All masked, PE set; then with other flags set, with DAZ and FTZ, with nothing but PM masked; PE clear; PE not masked. */
+const MXCSR = [0x1fa0, 0x1fa0, 0x1fa0, 0x1fbf, 0x9fe0, 0x1020, 0x3fa0, 0x1f80, 0x1f80, 0x0f80];
 
 let native: NativeExecutor | null = null;
 beforeAll(async () => {
@@ -52,12 +52,22 @@ function number(random: SplitMix, size: 4 | 8): bigint {
   return sign | (BigInt(exponent) << BigInt(fraction)) | mantissa;
 }
 
+/** A whole number or eighths: sums and products of them are exact. */
+function short(random: SplitMix, size: 4 | 8): bigint {
+  const value = (random.below(4096) - 2048) / random.pick([1, 1, 8]);
+  const view = new DataView(new ArrayBuffer(8));
+  if (size === 4) view.setFloat32(0, value, true);
+  else view.setFloat64(0, value, true);
+  return view.getBigUint64(0, true);
+}
+
 function image(random: SplitMix): Uint8Array {
   const fx = defaultFxImage();
   const view = new DataView(fx.buffer);
   view.setUint32(24, random.pick(MXCSR), true);
   const size = random.pick([4, 8] as const);
   const integers = random.oneIn(6);
+  const value = random.oneIn(3) ? short : number;
   for (let at = 160; at < 416; at += 8) {
     if (integers)
       view.setBigUint64(
@@ -65,8 +75,8 @@ function image(random: SplitMix): Uint8Array {
         BigInt.asUintN(64, BigInt.asIntN(random.pick([8, 26, 40, 64]), random.u64())),
         true,
       );
-    else if (size === 8) view.setBigUint64(at, number(random, 8), true);
-    else view.setBigUint64(at, number(random, 4) | (number(random, 4) << 32n), true);
+    else if (size === 8) view.setBigUint64(at, value(random, 8), true);
+    else view.setBigUint64(at, value(random, 4) | (value(random, 4) << 32n), true);
   }
   return fx;
 }

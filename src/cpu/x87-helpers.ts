@@ -1,14 +1,12 @@
 /** The x87 instruction set as helpers of emitted code: availability, operands, pending errors. */
 import type { Core } from "./core.ts";
 import { Fault, Vector } from "./fault.ts";
-import { CODE_BASE, GPR, MODE } from "./layout.ts";
+import { CODE_BASE, GPR, MODE, Segment } from "./layout.ts";
 import { Mode } from "./modes.ts";
 import { Cr0, Flag } from "./registers.ts";
 import type { CpuState } from "./state.ts";
 import { CONTINUE, type Helper, type RecordView, type SystemHelpers } from "./system/helper.ts";
-import { is64BitCode } from "./system/modes.ts";
 import { operandAddress } from "./system/operand.ts";
-import { Segment } from "./layout.ts";
 import { executeFwait, executeX87, type X87Bus, type X87Outcome, X87State } from "./x87/index.ts";
 
 /** One instruction's view of the processor. */
@@ -39,15 +37,13 @@ class HelperBus implements X87Bus {
     this.#cpu.view.setUint16(GPR, value, true);
   }
   get instructionPointer(): bigint {
-    return this.realMode ? this.#cpu.rip + this.#cpu.u64(CODE_BASE) : this.#cpu.rip;
+    return this.#cpu.rip;
   }
   get codeSelector(): number {
     return this.#cpu.selector(Segment.CS);
   }
   get dataPointer(): bigint {
-    const offset = this.#record.effectiveOffset(this.#cpu);
-    if (is64BitCode(this.#cpu) || this.realMode) return this.#record.linearOperand(this.#cpu);
-    return offset;
+    return this.#record.effectiveOffset(this.#cpu);
   }
   get dataSelector(): number {
     return this.#cpu.selector(this.#record.segment);
@@ -64,7 +60,8 @@ function settle(core: Core, cpu: CpuState, outcome: X87Outcome): typeof CONTINUE
   if (outcome === "undefined") throw new Fault(Vector.UD);
   if (outcome === "error") {
     // With CR0.NE = 0 a PC reports the error through FERR# and IRQ 13 (SDM vol. 1 8.7.2): not wired here.
-    if (!(cpu.cr0 & Cr0.NE)) core.log.unknown("x87: unmasked exception with CR0.NE = 0 raises #MF, not IRQ 13");
+    if (!(cpu.cr0 & Cr0.NE))
+      core.log.unknown("x87: unmasked exception with CR0.NE = 0 raises #MF, not IRQ 13");
     throw new Fault(Vector.MF);
   }
   return CONTINUE;
@@ -74,7 +71,12 @@ function settle(core: Core, cpu: CpuState, outcome: X87Outcome): typeof CONTINUE
 const x87: Helper = (core, cpu, record) => {
   if (cpu.cr0 & (Cr0.EM | Cr0.TS)) throw new Fault(Vector.NM);
   const { imm32 } = record;
-  const outcome = executeX87(new X87State(cpu.view), imm32 & 0xff, (imm32 >> 8) & 0xff, new HelperBus(core, cpu, record));
+  const outcome = executeX87(
+    new X87State(cpu.view),
+    imm32 & 0xff,
+    (imm32 >> 8) & 0xff,
+    new HelperBus(core, cpu, record),
+  );
   return settle(core, cpu, outcome);
 };
 

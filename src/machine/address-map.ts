@@ -218,3 +218,5 @@ export const PM_TIMER_BITS = 32;
  * nanosecond of virtual time, so no rounding separates the timer from the clock.
  */
 export const LOCAL_APIC_TIMER_HZ = 1_000_000_000;
+/** Time-stamp counter: one tick a virtual nanosecond. */
+export const TSC_HZ = 1_000_000_000;

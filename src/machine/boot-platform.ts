@@ -3,49 +3,49 @@ import type { AcpiPlatform } from "../boot/acpi-platform.ts";
 import { buildE820 } from "../boot/e820.ts";
 import type { FirmwareOptions } from "../boot/firmware.ts";
 import type { BootPlatform } from "../boot/platform.ts";
-import * as Map from "./address-map.ts";
+import * as map from "./address-map.ts";
 
 const SMBIOS = { base: 0xf_0000, length: 0x1000 };
 
 export function acpiPlatform(processors: number): AcpiPlatform {
   return {
-    rsdp: Map.ACPI_RSDP,
-    tables: { base: Map.ACPI_TABLES.base, length: SMBIOS.base - Map.ACPI_TABLES.base },
-    localApicIds: Array.from({ length: processors }, (_, i) => Map.localApicId(i)),
-    localApicAddress: Map.LOCAL_APIC.base,
-    ioapic: { id: Map.ioapicId(processors), address: Map.IOAPIC.base, gsiBase: Map.IOAPIC_GSI_BASE },
-    pitGsi: Map.GSI_PIT,
-    sci: Map.GSI_SCI,
+    rsdp: map.ACPI_RSDP,
+    tables: { base: map.ACPI_TABLES.base, length: SMBIOS.base - map.ACPI_TABLES.base },
+    localApicIds: Array.from({ length: processors }, (_, i) => map.localApicId(i)),
+    localApicAddress: map.LOCAL_APIC.base,
+    ioapic: { id: map.ioapicId(processors), address: map.IOAPIC.base, gsiBase: map.IOAPIC_GSI_BASE },
+    pitGsi: map.GSI_PIT,
+    sci: map.GSI_SCI,
     pm: {
-      event: Map.ACPI_PM1A_EVENT,
-      control: Map.ACPI_PM1A_CONTROL,
-      timer: Map.ACPI_PM_TIMER,
+      event: map.ACPI_PM1A_EVENT,
+      control: map.ACPI_PM1A_CONTROL,
+      timer: map.ACPI_PM_TIMER,
       timerBits: 32,
     },
-    reset: { port: Map.ACPI_RESET_PORT, value: Map.ACPI_RESET_VALUE },
-    s5SleepType: Map.ACPI_S5_SLEEP_TYPE,
+    reset: { port: map.ACPI_RESET_PORT, value: map.ACPI_RESET_VALUE },
+    s5SleepType: map.ACPI_S5_SLEEP_TYPE,
     centuryIndex: 0x32,
     pci: {
-      ecam: { base: Map.PCI_ECAM.base, firstBus: Map.PCI_ECAM_FIRST_BUS, lastBus: Map.PCI_ECAM_LAST_BUS },
-      configPorts: Map.PORTS.pciConfig,
-      memory32: Map.PCI_MMIO_32,
-      memory64: Map.PCI_MMIO_64,
-      pirqGsi: [...Map.GSI_PIRQ],
-      pirqIsa: [...Map.IRQ_PIRQ],
+      ecam: { base: map.PCI_ECAM.base, firstBus: map.PCI_ECAM_FIRST_BUS, lastBus: map.PCI_ECAM_LAST_BUS },
+      configPorts: map.PORTS.pciConfig,
+      memory32: map.PCI_MMIO_32,
+      memory64: map.PCI_MMIO_64,
+      pirqGsi: [...map.GSI_PIRQ],
+      pirqIsa: [...map.IRQ_PIRQ],
     },
-    com1: { ports: [Map.PORTS.com1], irqs: [Map.IRQ.com1] },
-    rtc: { ports: [Map.PORTS.rtc], irqs: [Map.IRQ.rtc] },
-    pit: { ports: [Map.PORTS.pit], irqs: [Map.IRQ.pit] },
-    keyboard: { ports: [Map.PORTS.i8042Data, Map.PORTS.i8042Command], irqs: [Map.IRQ.keyboard] },
-    mouse: { ports: [], irqs: [Map.IRQ.mouse] },
+    com1: { ports: [map.PORTS.com1], irqs: [map.IRQ.com1] },
+    rtc: { ports: [map.PORTS.rtc], irqs: [map.IRQ.rtc] },
+    pit: { ports: [map.PORTS.pit], irqs: [map.IRQ.pit] },
+    keyboard: { ports: [map.PORTS.i8042Data, map.PORTS.i8042Command], irqs: [map.IRQ.keyboard] },
+    mouse: { ports: [], irqs: [map.IRQ.mouse] },
   };
 }
 
 export function firmwareOptions(processors: number): FirmwareOptions {
   return {
     acpi: acpiPlatform(processors),
-    ebda: Map.EBDA,
-    com1: Map.PORTS.com1.base,
+    ebda: map.EBDA,
+    com1: map.PORTS.com1.base,
     smbios: {
       where: SMBIOS,
       names: { manufacturer: "ukl-emu", product: "ukl-emu virtual PC", version: "1", biosDate: "01/01/2026" },
@@ -55,19 +55,22 @@ export function firmwareOptions(processors: number): FirmwareOptions {
 
 /** @param memorySize bytes of guest RAM, all of it below `RAM_LIMIT` */
 export function bootPlatform(memorySize: number): BootPlatform {
-  const firmwareArea = { base: Map.EBDA.base, length: Map.HIGH_MEMORY - Map.EBDA.base };
+  const firmwareArea = { base: map.EBDA.base, length: map.HIGH_MEMORY - map.EBDA.base };
   return {
     layout: {
-      gdt: Map.BOOT_GDT,
-      stackTop: Map.BOOT_STACK_TOP,
-      zeroPage: Map.ZERO_PAGE,
-      pageTables: Map.BOOT_PAGE_TABLES,
-      pvhStartInfo: Map.PVH_START_INFO,
-      multibootInfo: Map.MULTIBOOT_INFO,
-      commandLine: Map.COMMAND_LINE,
-      highMemory: Map.HIGH_MEMORY,
+      gdt: map.BOOT_GDT,
+      stackTop: map.BOOT_STACK_TOP,
+      zeroPage: map.ZERO_PAGE,
+      pageTables: map.BOOT_PAGE_TABLES,
+      pvhStartInfo: map.PVH_START_INFO,
+      multibootInfo: map.MULTIBOOT_INFO,
+      commandLine: map.COMMAND_LINE,
+      highMemory: map.HIGH_MEMORY,
     },
-    memoryMap: buildE820([{ base: Map.RAM_BASE, length: memorySize }], [firmwareArea, Map.PCI_ECAM, Map.BIOS_ROM_ABSENT]),
-    rsdp: Map.ACPI_RSDP,
+    memoryMap: buildE820(
+      [{ base: map.RAM_BASE, length: memorySize }],
+      [firmwareArea, map.PCI_ECAM, map.BIOS_ROM_ABSENT],
+    ),
+    rsdp: map.ACPI_RSDP,
   };
 }

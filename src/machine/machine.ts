@@ -6,20 +6,21 @@
  * guest can observe follows from the image, the options and the console input, so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
-import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import type { SystemObserver, TimeSource } from "../cpu/core.ts";
+import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
+import { helpers } from "../cpu/helpers.ts";
 import type { ProcessorSide } from "../cpu/outside.ts";
 import { Processor, Stop } from "../cpu/processor.ts";
 import { definitions } from "../cpu/semantics/index.ts";
 import { CpuState } from "../cpu/state.ts";
-import { helpers } from "../cpu/helpers.ts";
-import { MSR_TSC_ADJUST } from "../cpu/system/cold-state.ts";
-import { enterImage, resetCpu } from "../cpu/system/reset.ts";
+import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
+import { resetCpu, setIdentity } from "../cpu/system/index.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
-import { RAM_LIMIT, RAM_MINIMUM, VGA_WINDOW } from "./address-map.ts";
+import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
+import { enterImage } from "./enter.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 
 export type { ImageInfo };
@@ -154,6 +155,14 @@ export class Machine {
       time: this.#timeSource(),
       log,
     });
+    setIdentity(this.processor, {
+      model: this.model,
+      processors,
+      tscHz: TSC_HZ,
+      crystalHz: LOCAL_APIC_TIMER_HZ,
+      seed: options.seed ?? 0n,
+    });
+    this.mmu.onDataBreakpoint = (cpu, hits) => cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | hits);
     this.mmu.onCodeWrite = (page) => this.processor.code.invalidatePage(page);
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
@@ -204,7 +213,7 @@ export class Machine {
     for (const cpu of this.states) {
       this.#tscOffset[cpu.index] = 0n;
       cpu.setU64(MSR_TSC_ADJUST, 0n);
-      resetCpu(this.processor, cpu, { kind: "power-on", seed: this.#options.seed ?? 0n, bootstrap: cpu.index === 0 });
+      resetCpu(this.processor, cpu, "power-up");
     }
     this.processor.code.flush();
     this.#stop = null;

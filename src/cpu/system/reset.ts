@@ -79,9 +79,9 @@ export function resetCpu(core: Core, cpu: CpuState, kind: ResetKind): void {
     cpu.setI32(limit, 0xffff);
   }
   // INIT leaves CD and NW as they are.
-  const cacheBits = Cr0.CD | Cr0.NW;
+  const cr0 = kind === "power-up" ? CR0_RESET : (cpu.cr0 & (Cr0.CD | Cr0.NW)) | Cr0.ET;
   cpu.setU64(L.CR0, 0n);
-  cpu.setI32(L.CR0, kind === "power-up" ? CR0_RESET : (cpu.cr0 & cacheBits) | Cr0.ET);
+  cpu.setI32(L.CR0, cr0);
   for (const register of [L.CR2, L.CR3, L.CR4]) cpu.setU64(register, 0n);
   cpu.setU64(L.EFER, 0n);
   for (let register = 0; register < 4; register++) cpu.setU64(L.DR + register * 8, 0n);

@@ -26,8 +26,18 @@ describe("MOV to CR0", () => {
     ["NW set with CD clear", "protected", 0x2000_0001n, () => {}],
     ["a bit of 63:32 set", "long", PE_PG | (1n << 32n), () => {}],
     ["PG cleared in 64-bit mode", "long", 1n, () => {}],
-    ["PG cleared while CR4.PCIDE is set", "compatibility", 1n, (w) => w.cpu.setI32(L.CR4, w.cpu.cr4 | Cr4.PCIDE)],
-    ["paging with EFER.LME set but without CR4.PAE", "protected", PE_PG, (w) => w.cpu.setI32(L.EFER, Efer.LME)],
+    [
+      "PG cleared while CR4.PCIDE is set",
+      "compatibility",
+      1n,
+      (w) => w.cpu.setI32(L.CR4, w.cpu.cr4 | Cr4.PCIDE),
+    ],
+    [
+      "paging with EFER.LME set but without CR4.PAE",
+      "protected",
+      PE_PG,
+      (w) => w.cpu.setI32(L.EFER, Efer.LME),
+    ],
     [
       "activating IA-32e mode in a code segment with L set",
       "protected",
@@ -338,11 +348,23 @@ describe("CLI, STI, PUSHF, POPF", () => {
   });
   const pops: [string, (world: World) => void, 2 | 4, number, number][] = [
     // name, preparation, size, image, RFLAGS after
-    ["CPL 0 takes IF and IOPL", () => {}, 4, Flag.IF | Flag.IOPL | Flag.ID, 2 | Flag.IF | Flag.IOPL | Flag.ID],
+    [
+      "CPL 0 takes IF and IOPL",
+      () => {},
+      4,
+      Flag.IF | Flag.IOPL | Flag.ID,
+      2 | Flag.IF | Flag.IOPL | Flag.ID,
+    ],
     ["CPL 3, IOPL 0 keeps IF and IOPL", (w) => w.ring(3), 4, Flag.IF | Flag.IOPL | Flag.AC, 2 | Flag.AC],
     ["VM and RF are never taken", () => {}, 4, Flag.VM | Flag.RF, 2],
     ["VIF and VIP are cleared", (w) => (w.cpu.rflags |= Flag.VIF | Flag.VIP), 4, Flag.VIF | Flag.VIP, 2],
-    ["a 16-bit POPF keeps the upper half", (w) => (w.cpu.rflags |= Flag.AC), 2, Flag.CF, 2 | Flag.AC | Flag.CF],
+    [
+      "a 16-bit POPF keeps the upper half",
+      (w) => (w.cpu.rflags |= Flag.AC),
+      2,
+      Flag.CF,
+      2 | Flag.AC | Flag.CF,
+    ],
   ];
   test.each(pops)("POPF: %s", (_name, prepare, size, image, expected) => {
     const world = new World();
@@ -406,11 +428,14 @@ describe("debug registers", () => {
 });
 
 describe("HLT, MONITOR, MWAIT, RSM", () => {
-  test.each(["hlt", "invd", "wbinvd", "invlpg", "lmsw", "rdmsr", "wrmsr"])("%s at CPL 3 raises #GP(0)", (name) => {
-    const world = new World("long");
-    world.ring(3, true);
-    world.expectFault(name, { mem: 0x6000 }, Vector.GP, 0);
-  });
+  test.each(["hlt", "invd", "wbinvd", "invlpg", "lmsw", "rdmsr", "wrmsr"])(
+    "%s at CPL 3 raises #GP(0)",
+    (name) => {
+      const world = new World("long");
+      world.ring(3, true);
+      world.expectFault(name, { mem: 0x6000 }, Vector.GP, 0);
+    },
+  );
   test("MONITOR and MWAIT are #UD unless the model has them", () => {
     const world = new World("long");
     world.expectFault("monitor", {}, Vector.UD);

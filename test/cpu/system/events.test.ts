@@ -96,7 +96,12 @@ describe("protected mode", () => {
 
   /** Faults of INT n itself, seen at CPL 3. */
   const gates: [string, (world: World) => void, number, number][] = [
-    ["gate DPL < CPL raises #GP(vector * 8 + 2)", (w) => w.idtGate(0x30, 14, Sel.CODE32, 0), Vector.GP, 0x182],
+    [
+      "gate DPL < CPL raises #GP(vector * 8 + 2)",
+      (w) => w.idtGate(0x30, 14, Sel.CODE32, 0),
+      Vector.GP,
+      0x182,
+    ],
     ["an empty gate raises #GP(vector * 8 + 2)", () => {}, Vector.GP, 0x182],
     [
       "a gate that is not present raises #NP(vector * 8 + 2)",
@@ -118,12 +123,7 @@ describe("protected mode", () => {
       Vector.TS,
       Sel.TSS,
     ],
-    [
-      "a null stack selector raises #TS(0)",
-      (w) => w.idtGate(0x30, 14, Sel.CODE32, HANDLER, 3),
-      Vector.TS,
-      0,
-    ],
+    ["a null stack selector raises #TS(0)", (w) => w.idtGate(0x30, 14, Sel.CODE32, HANDLER, 3), Vector.TS, 0],
     [
       "a stack selector of another level raises #TS(selector)",
       (w) => {
@@ -189,8 +189,7 @@ describe("virtual-8086 mode and INT n", () => {
     world.cpu.rflags |= Flag.VIF;
     world.poke(At.TSS + 102, 2, 0x88);
     world.poke(0x30 * 4, 2, 0x1234, 0x0100);
-    const { length } = { length: 2 };
-    world.run("int", { imm: 0x30n, length });
+    world.run("int", { imm: 0x30n, length: 2 });
     expect(world.cpu.rip).toBe(0x1234n);
     expect(world.cpu.selector(Segment.CS)).toBe(0x100);
     // The saved image shows VIF as IF and IOPL 3; VIF is cleared, IF is not.

@@ -145,12 +145,7 @@ describe("CALL far and RETF", () => {
     world.poke(0x6000, 4, 0);
     world.poke(0x6004, 2, Sel.GATE | 3);
     world.run("call_far", { mem: 0x6000, length: 6 });
-    expect(world.slots(INNER_STACK - 32, 8, 4)).toEqual([
-      At.CODE + 6,
-      Sel.USER_CODE64,
-      STACK,
-      Sel.USER_DATA,
-    ]);
+    expect(world.slots(INNER_STACK - 32, 8, 4)).toEqual([At.CODE + 6, Sel.USER_CODE64, STACK, Sel.USER_DATA]);
     expect(world.cpu.segment(Segment.SS)).toMatchObject({ selector: 0, isNull: true });
   });
   test("a 64-bit call gate whose upper half has a type raises #GP(gate)", () => {

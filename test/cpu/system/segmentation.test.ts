@@ -215,7 +215,13 @@ describe("addresses in 16- and 32-bit modes", () => {
   });
   test("base + offset wraps at 4 GiB", () => {
     const world = new World();
-    const segment = { selector: 8, attributes: 0xc093, base: 0xffff_f000n, limit: 0xffff_ffff, isNull: false };
+    const segment = {
+      selector: 8,
+      attributes: 0xc093,
+      base: 0xffff_f000n,
+      limit: 0xffff_ffff,
+      isNull: false,
+    };
     world.cpu.setSegment(Segment.ES, segment);
     expect(legacyAddress(world.cpu, 0x2000, 4)).toBe(0x1000);
   });

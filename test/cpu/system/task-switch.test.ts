@@ -89,7 +89,11 @@ describe("task switches with 32-bit TSSs", () => {
 
   const refused: [string, (world: World) => void, [number, number]][] = [
     ["a busy TSS raises #GP(selector)", (w) => w.gdt(Sel.TSS2, At.TSS2, 0x67, 0x8b), [Vector.GP, Sel.TSS2]],
-    ["a TSS that is not present raises #NP(selector)", (w) => w.gdt(Sel.TSS2, At.TSS2, 0x67, 0x09), [11, 0x90]],
+    [
+      "a TSS that is not present raises #NP(selector)",
+      (w) => w.gdt(Sel.TSS2, At.TSS2, 0x67, 0x09),
+      [11, 0x90],
+    ],
     ["a TSS that is too short raises #TS(selector)", (w) => w.gdt(Sel.TSS2, At.TSS2, 0x66, 0x89), [10, 0x90]],
     [
       "an old TSS that cannot be written raises #PF, with nothing changed",

@@ -203,15 +203,14 @@ export class World {
     this.memory.cpu = cpu;
     this.memory.bytes.fill(0);
     cpu.bytes.fill(0, 0, 0x1000);
-    const world = this;
     this.core = {
       memory: this.memory,
       port: this.port,
       log: { unknown: (message) => this.unknown.push(message) },
       time: {
-        tsc: () => world.tsc,
+        tsc: () => this.tsc,
         setTsc: (_cpu, value) => {
-          world.tsc = value;
+          this.tsc = value;
         },
       },
       translation: {
@@ -272,8 +271,7 @@ export class World {
   ring(cpl: 0 | 3, is64 = false): void {
     const { cpu } = this;
     const code = cpl === 0 ? (is64 ? Attr.CODE64 : Attr.CODE32) : is64 ? Attr.USER_CODE64 : Attr.USER_CODE32;
-    const selector =
-      cpl === 0 ? (is64 ? Sel.CODE64 : Sel.CODE32) : is64 ? Sel.USER_CODE64 : Sel.USER_CODE32;
+    const selector = cpl === 0 ? (is64 ? Sel.CODE64 : Sel.CODE32) : is64 ? Sel.USER_CODE64 : Sel.USER_CODE32;
     const flat = { base: 0n, limit: 0xffff_ffff, isNull: false };
     cpu.setSegment(Segment.CS, { ...flat, selector, attributes: code });
     const data = cpl === 0 ? Sel.DATA32 : Sel.USER_DATA;
@@ -306,7 +304,11 @@ export class World {
   gate(address: number, type: number, selector: number, offset: number, dpl = 0, parameters = 0): void {
     const view = this.memory.view;
     view.setUint32(address, (selector << 16) | (offset & 0xffff), true);
-    view.setUint32(address + 4, (offset & 0xffff_0000) | 0x8000 | (dpl << 13) | (type << 8) | parameters, true);
+    view.setUint32(
+      address + 4,
+      (offset & 0xffff_0000) | 0x8000 | (dpl << 13) | (type << 8) | parameters,
+      true,
+    );
   }
   idtGate(vector: number, type: number, selector: number, offset: number, dpl = 0): void {
     this.gate(At.IDT + vector * 8, type, selector, offset, dpl);

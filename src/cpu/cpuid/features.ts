@@ -50,15 +50,15 @@ ssse3           1.ecx.9       needs=sse3
 fma             1.ecx.12      needs=avx absent
 cx16            1.ecx.13
 pcid            1.ecx.17      needs=lm
-sse4.1          1.ecx.19      needs=ssse3
-sse4.2          1.ecx.20      needs=sse4.1
+sse4_1          1.ecx.19      needs=ssse3
+sse4_2          1.ecx.20      needs=sse4_1
 x2apic          1.ecx.21      needs=apic
 movbe           1.ecx.22
 popcnt          1.ecx.23
 tsc-deadline    1.ecx.24      needs=apic,tsc
 aes             1.ecx.25      needs=sse2 absent
 xsave           1.ecx.26      needs=fxsr
-avx             1.ecx.28      needs=xsave,sse4.2 absent
+avx             1.ecx.28      needs=xsave,sse4_2 absent
 f16c            1.ecx.29      needs=avx absent
 rdrand          1.ecx.30
 hypervisor      1.ecx.31

@@ -31,7 +31,7 @@ const BASELINE =
   "syscall nx lm hypervisor";
 
 /** The instructions that the psABI's x86-64-v2 level adds. */
-const LEVEL_2 = "sse3 ssse3 sse4.1 sse4.2 popcnt cx16 lahf_lm";
+const LEVEL_2 = "sse3 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm";
 
 /**
  * What operating systems use to protect, to time and to save state. `hypervisor` above makes kernels leave

@@ -54,7 +54,12 @@ function interruptName(machine: Machine, vector: number): string {
 export class RunStatistics {
   readonly events = new EventCounts();
   consoleBytes = 0;
-  readonly #start = performance.now();
+  #start = performance.now();
+
+  /** The guest starts now. */
+  begin(): void {
+    this.#start = performance.now();
+  }
 
   report(machine: Machine): Statistics {
     const wallSeconds = (performance.now() - this.#start) / 1000;

@@ -110,7 +110,8 @@ export class CodeCache {
       const known = page.entries.get(key);
       if (known !== undefined) return known;
       const crossing = page.crossing.get(key);
-      if (crossing) {
+      // A store to the page of the tail has made the record stale without this page knowing.
+      if (crossing && this.#view.getUint16(crossing.record + R.R_HANDLER, true) !== Builtin.STALE) {
         const tail = this.#memory.translateExecute(cpu, ...nextPage(linearLow, linearHigh));
         if (tail < 0) return 0;
         if (Math.floor(tail / PAGE) === crossing.tailPage) return crossing.record;

@@ -158,7 +158,7 @@ class Session {
     }
     if (timeout !== undefined) this.#timer = setTimeout(() => this.#stop("timeout"), timeout);
     this.#console?.start();
-    this.#statistics.begin();
+    this.#statistics.begin(machine);
     const reason = await machine.run({
       ...(maxInstructions === undefined ? {} : { maxInstructions }),
       onYield: () => this.#yield(),

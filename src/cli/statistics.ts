@@ -1,7 +1,7 @@
 /** What a run did, in numbers: for `--stats`, `--json` and the monitor. */
 import { EventCounts } from "../debug/event-counts.ts";
+import { interruptSource } from "../debug/interrupt-source.ts";
 import { exceptionName } from "../debug/vectors.ts";
-import { ENTRY } from "../devices/lapic-lvt.ts";
 import type { Machine } from "../machine/machine.ts";
 
 /** Counts by name, most frequent first. */
@@ -36,19 +36,7 @@ function byCount(entries: Iterable<readonly [string, number]>): Counts {
   return Object.fromEntries([...entries].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])));
 }
 
-/** Entries of the local vector table that give a vector its name. */
-const LOCAL_SOURCES: readonly (readonly [entry: number, name: string])[] = [
-  [ENTRY.TIMER, "local APIC timer"],
-  [ENTRY.ERROR, "local APIC error"],
-];
-const VECTOR_MASK = 0xff;
-
-function interruptName(machine: Machine, vector: number): string {
-  const { lvt } = machine.platform.apics[0]!.lapic;
-  const source = LOCAL_SOURCES.find(([entry]) => (lvt.read(entry) & VECTOR_MASK) === vector);
-  const number = `0x${vector.toString(16).padStart(2, "0")}`;
-  return source === undefined ? number : `${number} ${source[1]}`;
-}
+const hexVector = (vector: number): string => `0x${vector.toString(16).padStart(2, "0")}`;
 
 /** Watches a run from its start. */
 export class RunStatistics {
@@ -56,8 +44,12 @@ export class RunStatistics {
   consoleBytes = 0;
   #start = performance.now();
 
+  readonly #sources = new Map<number, string | undefined>();
+
   /** The guest starts now. */
-  begin(): void {
+  begin(machine: Machine): void {
+    // Controllers are asked while they are in use: at power-off they no longer say whose vector it was.
+    this.events.onFirstInterrupt = (vector) => this.#sources.set(vector, interruptSource(machine, vector));
     this.#start = performance.now();
   }
 
@@ -78,16 +70,21 @@ export class RunStatistics {
       consoleBytes: this.consoleBytes,
       faults: named(faults, exceptionName),
       interrupts: {
-        ...named(interrupts, (vector) => interruptName(machine, vector)),
+        ...named(interrupts, (vector) => this.#interruptName(vector)),
         ...(nmis > 0 ? { NMI: nmis } : {}),
       },
       lines: byCount(machine.platform.lines.raised),
-      softwareInterrupts: named(software, (vector) => `0x${vector.toString(16).padStart(2, "0")}`),
+      softwareInterrupts: named(software, hexVector),
       ringTransitions: byCount(rings),
       mmu: { readMisses, writeMisses, executeMisses, ...mmu },
       codeCache: { ...machine.processor.code.counters },
       unknown: byCount(machine.unknown),
     };
+  }
+
+  #interruptName(vector: number): string {
+    const source = this.#sources.get(vector);
+    return source === undefined ? hexVector(vector) : `${hexVector(vector)} ${source}`;
   }
 }
 
@@ -104,7 +101,6 @@ const SECTIONS: readonly (readonly [title: string, key: keyof Statistics, isName
   ["Ring transitions", "ringTransitions"],
   ["Memory management", "mmu", true],
   ["Code cache", "codeCache", true],
-  ["Unknown to this machine", "unknown"],
 ];
 
 /** Lines of the `--stats` report. */
@@ -131,10 +127,11 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
     if (rows.length === 0) continue;
     table.push([title, ""], ...rows.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
   }
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd());
+  const lines = table.toString().split("\n");
+  const unknown = Object.entries(statistics.unknown);
+  if (unknown.length > 0)
+    lines.push("Unknown to this machine", ...unknown.map(([text, n]) => `  ${n}x ${text}`));
+  return lines.map((line) => line.trimEnd());
 }
 
 const BORDERS = [

@@ -6,6 +6,8 @@ export class EventCounts implements SystemObserver {
   readonly faults = new Map<number, number>();
   /** Maskable interrupts by vector, as acknowledged. */
   readonly interrupts = new Map<number, number>();
+  /** Called with each vector when its first interrupt comes. */
+  onFirstInterrupt: ((vector: number) => void) | null = null;
   /** INT n, INT3, INTO by vector. */
   readonly software = new Map<number, number>();
   nmis = 0;
@@ -13,11 +15,14 @@ export class EventCounts implements SystemObserver {
   readonly rings = new Map<string, number>();
 
   event(_cpu: unknown, kind: "fault" | "interrupt" | "software" | "nmi", vector: number): void {
-    if (kind === "nmi") this.nmis++;
-    else {
-      const counts = kind === "fault" ? this.faults : kind === "interrupt" ? this.interrupts : this.software;
-      counts.set(vector, (counts.get(vector) ?? 0) + 1);
+    if (kind === "nmi") {
+      this.nmis++;
+      return;
     }
+    const counts = kind === "fault" ? this.faults : kind === "interrupt" ? this.interrupts : this.software;
+    const count = counts.get(vector) ?? 0;
+    counts.set(vector, count + 1);
+    if (count === 0 && kind === "interrupt") this.onFirstInterrupt?.(vector);
   }
 
   ring(_cpu: unknown, from: number, to: number, cause: string): void {

@@ -97,14 +97,10 @@ function printSummary(stage: string, summary: SuiteSummary, seconds: number, lis
   for (const report of summary.reports) console.log(`\n${report}`);
 }
 
-async function main(): Promise<number> {
-  const o = await options();
-  const rows = selectRows(allRows(), o.row);
-  const stages: (Stage | null)[] =
-    o.stage === "none" ? [null] : o.stage === "both" ? ["interpreter", "specialised"] : [o.stage as Stage];
-  let mismatches = 0;
-  for (const stage of stages) {
-    const reference = await openReference(o);
+/** @returns the number of mismatches. */
+async function runStage(stage: Stage | null, rows: readonly GeneratorRow[], o: Options): Promise<number> {
+  const reference = await openReference(o);
+  try {
     const subject = stage ? await EmulatorExecutor.open(stage) : null;
     const started = performance.now();
     let shown = started;
@@ -125,11 +121,22 @@ async function main(): Promise<number> {
     });
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
     printSummary(stage ?? reference.name, summary, (performance.now() - started) / 1000, o.rows);
-    mismatches += summary.mismatches;
     if (o.record && reference instanceof Recorder)
       console.log(`${o.record}: ${reference.save(o.record)} bytes`);
+    return summary.mismatches;
+  } finally {
     await reference.close();
-    await subject?.close();
+  }
+}
+
+async function main(): Promise<number> {
+  const o = await options();
+  const rows = selectRows(allRows(), o.row);
+  const stages: (Stage | null)[] =
+    o.stage === "none" ? [null] : o.stage === "both" ? ["interpreter", "specialised"] : [o.stage as Stage];
+  let mismatches = 0;
+  for (const stage of stages) {
+    mismatches += await runStage(stage, rows, o);
   }
   return mismatches > 0 ? 1 : 0;
 }

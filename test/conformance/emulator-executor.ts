@@ -47,6 +47,7 @@ import {
   LDT,
 } from "./environment.ts";
 import { loadFxImage, readFxImage } from "./fx-state.ts";
+import { SpecialisedStep } from "./specialised-step.ts";
 
 export type Stage = "interpreter" | "specialised";
 
@@ -92,6 +93,7 @@ export class EmulatorExecutor implements Executor {
   readonly #physical: PhysicalMemory;
   readonly #memory: EnvironmentMemory;
   readonly #defaultFx = defaultFxImage();
+  readonly #specialised: SpecialisedStep | null;
   /** The writable windows with the content the running case started with. */
   readonly #writable: { window: Mapped; now: Uint8Array; expected: Uint8Array }[];
 
@@ -101,6 +103,8 @@ export class EmulatorExecutor implements Executor {
     this.#cpu = machine.states[0]!;
     this.#physical = machine.memory;
     this.#memory = new EnvironmentMemory(machine.memory);
+    this.#specialised =
+      stage === "specialised" ? new SpecialisedStep(machine.processor, machine.memory.memory) : null;
     this.#writable = this.#memory.windows
       .filter((w) => w.writable)
       .map((window) => ({
@@ -140,13 +144,13 @@ export class EmulatorExecutor implements Executor {
   }
 
   #runOne(c: ConformanceCase): Outcome {
-    const cpu = this.#cpu;
     this.#poke(c);
     this.#load(c);
+    this.#specialised?.run(this.#cpu, MAX_INSTRUCTIONS);
     let left = MAX_INSTRUCTIONS;
     let stop: number = Stop.NONE;
     while (stop === Stop.NONE && left > 0) {
-      stop = this.#processor.execute(cpu, left);
+      stop = this.#processor.execute(this.#cpu, left);
       left -= Math.max(1, this.#processor.spent);
     }
     const outcome = this.#outcome(c, stop);

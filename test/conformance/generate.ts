@@ -1,8 +1,8 @@
 /**
  * The case generator: row + mode + seed -> case. Deterministic; every case can be made again on its own.
  */
-import { Code, FlowControl, Mnemonic, OpKind, Register } from "iced-x86";
-import type { ConformanceCase, Mode, Unspecified } from "./case.ts";
+import { Code, FlowControl, type Instruction, Mnemonic, OpKind, Register } from "iced-x86";
+import { type ConformanceCase, type Mode, RFLAGS, type Unspecified } from "./case.ts";
 import { writeInstruction } from "./encoding.ts";
 import {
   CODE_BASE,
@@ -18,7 +18,7 @@ import { randomFxImage } from "./floats.ts";
 import { isAllowed } from "./instruction-rows.ts";
 import { caseSeed, operandValue, SplitMix } from "./random.ts";
 import type { GeneratorRow } from "./rows.ts";
-import { CS, DS, ES, FS, GS, REGISTER_NUMBER, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
+import { CS, DS, ES, FS, GS, RAX, RDX, REGISTER_NUMBER, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
 import { tune } from "./tuning.ts";
 import { operandBits, shiftCount, undefinedFlags } from "./undefined.ts";
 
@@ -120,7 +120,8 @@ function leftOut(s: Sketch): boolean {
   const { instruction: i, mode } = s;
   // LOCK on LAR, LSL and the group of 0F 00: AMD processors read the operand before they raise #UD.
   if (hasPrefix(s, 0xf0) && isSystemSegment(s)) return true;
-  if (i.isInvalid) return false;
+  // 66H before a near branch, which AMD processors heed: an overlong instruction might be one of 15 bytes there.
+  if (i.isInvalid) return mode === 64 && s.bytes.length > 12 && hasPrefix(s, 0x66);
   if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
   if (i.code === Code.Bswap_r16) return true; // the result is undefined
   const near =
@@ -153,6 +154,8 @@ function leftOut(s: Sketch): boolean {
     return true;
   // LOCK MOV CR0 is MOV CR8 on AMD processors.
   if (i.mnemonic === Mnemonic.Mov && hasPrefix(s, 0xf0) && usesControlRegister(s)) return true;
+  // The component mask in EDX:EAX is chosen after the operand is placed.
+  if (XSAVE_FAMILY.has(i.mnemonic) && addressUses(i, RAX, RDX)) return true;
   // UD0 has no ModRM byte on AMD processors: only its #UD is common to all.
   if (i.mnemonic === Mnemonic.Ud0 && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
   // 0F 0D with a register operand: #UD on AMD processors, a NOP on Intel's.
@@ -160,6 +163,19 @@ function leftOut(s: Sketch): boolean {
   // REP prefixes on LOOPcc change the condition on AMD processors.
   if (i.isLoopcc && (hasPrefix(s, 0xf2) || hasPrefix(s, 0xf3))) return true;
   return false;
+}
+
+const XSAVE_FAMILY: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Xsave,
+  Mnemonic.Xsave64,
+  Mnemonic.Xrstor,
+  Mnemonic.Xrstor64,
+]);
+
+function addressUses(i: Instruction, ...registers: number[]): boolean {
+  return [i.memoryBase, i.memoryIndex].some(
+    (r) => r !== Register.None && registers.includes(REGISTER_NUMBER[r]!),
+  );
 }
 
 const PREFETCH_WITH_REGISTER: ReadonlySet<Code> = new Set([
@@ -247,11 +263,13 @@ function fillState(s: Sketch, row: GeneratorRow): void {
     s.gsBase = random.pick(bases);
   }
   s.rflags = random.u32() & 0x8d5;
-  if (random.oneIn(8)) s.rflags |= 1 << 10; // DF
-  if (random.oneIn(48)) s.rflags |= 1 << 18; // AC
-  if (random.oneIn(24)) s.rflags |= 1 << 21; // ID
-  if (random.oneIn(48)) s.rflags |= 1 << 14; // NT
+  if (random.oneIn(8)) s.rflags |= RFLAGS.DF;
+  if (random.oneIn(48)) s.rflags |= RFLAGS.AC;
+  if (random.oneIn(24)) s.rflags |= RFLAGS.ID;
+  if (random.oneIn(48)) s.rflags |= RFLAGS.NT;
   if (touchesFx(s, row)) s.fx = randomFxImage(random);
+  // A misaligned FXSAVE area may be #AC instead of #GP where alignment is checked (SDM vol. 2, FXSAVE).
+  if (SAVES_FX.has(s.instruction.mnemonic) || RESTORES_FX.has(s.instruction.mnemonic)) s.rflags &= ~RFLAGS.AC;
   s.placeStack();
 }
 
@@ -341,13 +359,21 @@ function unspecified(s: Sketch, rowUndefined: number): Unspecified {
     rflags: undefinedFlags(s) | rowUndefined,
     memory,
     approximate: APPROXIMATE.get(i.mnemonic) ?? null,
-    faultOrder: SEVERAL_ACCESSES.has(i.mnemonic) || alignedOnStack(s),
+    // Ten-byte operands are two accesses.
+    faultOrder: SEVERAL_ACCESSES.has(i.mnemonic) || s.operandSize === 10 || alignedOnStack(s),
     // SDM vol. 2, LAR: bits 19:16, the limit's upper bits, are undefined.
     ...(i.mnemonic === Mnemonic.Lar
       ? { gpr: { register: REGISTER_NUMBER[i.op0Register]!, mask: 0xf_0000n } }
       : {}),
   };
 }
+
+const RESTORES_FX: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Fxrstor,
+  Mnemonic.Fxrstor64,
+  Mnemonic.Xrstor,
+  Mnemonic.Xrstor64,
+]);
 
 const SAVES_FX: ReadonlySet<Mnemonic> = new Set([
   Mnemonic.Fxsave,

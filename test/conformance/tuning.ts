@@ -3,6 +3,7 @@
  * Every function changes a finished sketch in some of its calls only, so that chance keeps its share.
  */
 import { Mnemonic, OpKind, Register } from "iced-x86";
+import { RFLAGS } from "./case.ts";
 import { codeBase, PAGE, SELECTOR, STACK_BASE } from "./environment.ts";
 import { fillOperand, randomFxImage } from "./floats.ts";
 import { operandValue } from "./random.ts";
@@ -147,7 +148,7 @@ const string: Tuning = (s) => {
   const is16 = kind.some((k) => k === OpKind.MemorySegSI || k === OpKind.MemoryESDI);
   const is32 = kind.some((k) => k === OpKind.MemorySegESI || k === OpKind.MemoryESEDI);
   if (repeats && !random.oneIn(32)) s.setRegister(RCX, BigInt(random.below(24)), is16 ? 16 : is32 ? 32 : 64);
-  if (random.oneIn(2)) s.rflags |= 1 << 10;
+  if (random.oneIn(2)) s.rflags |= RFLAGS.DF;
   if (random.oneIn(2)) return;
   const same = new Uint8Array(96).fill(random.u32());
   s.gpr[RAX] = BigInt(same[0]!) * 0x0101_0101_0101_0101n;
@@ -221,7 +222,7 @@ const interruptReturn: Tuning = (s) => {
   const stack = random.oneIn(3) ? random.pick(SELECTORS) : SELECTOR.userData;
   const pointer = random.oneIn(6) ? operandValue(random) : BigInt(STACK_BASE + 8 * random.below(256));
   farReturnFrame(s, size, [offset, BigInt(selector), flags, pointer, BigInt(stack)]);
-  if (!random.oneIn(8)) s.rflags &= ~(1 << 14);
+  if (!random.oneIn(8)) s.rflags &= ~RFLAGS.NT;
 };
 
 /** A selector in every place a segment load might read it from. */

@@ -39,14 +39,17 @@ const LEVEL_2 = "sse3 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm";
  * `arch-capabilities` tells them which side channels are absent.
  */
 const PLATFORM =
-  "smep smap umip fsgsbase pcid invpcid pdpe1gb x2apic tsc-deadline arat tsc_adjust invtsc rdtscp rdpid erms " +
+  "smep smap umip fsgsbase pcid invpcid pdpe1gb tsc-deadline arat tsc_adjust invtsc rdtscp rdpid erms " +
   "xsave xsaveopt xsavec xgetbv1 xsaves rdrand rdseed clflushopt clwb prefetchw arch-capabilities";
 
 /** Left out of x86-64-v2 since the psABI puts them in level 3: programs choose code paths by level. */
 const LEVEL_3_INTEGER = "bmi1 bmi2 lzcnt movbe adx";
 
-/** Implemented, but not on unless asked for: each changes how a kernel lays out memory or idles. */
-const OPTIONAL = "la57 pku monitor fsrm";
+/**
+ * Implemented, but not on unless asked for. LA57 and PKU change how a kernel lays out memory, MONITOR how it
+ * idles. x2APIC without interrupt remapping only makes Linux say that it cannot use it.
+ */
+const OPTIONAL = "x2apic la57 pku monitor fsrm";
 
 const CACHES: readonly CacheLevel[] = [
   { level: 1, kind: "data", size: 32 << 10, ways: 8, line: 64 },

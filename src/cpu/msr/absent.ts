@@ -16,4 +16,6 @@ export const ABSENT: ReadonlyMap<number, string> = new Map([
   [0x606, "MSR_RAPL_POWER_UNIT: no power meter"],
   [0xc001_0015, "HWCR: AMD"],
   [0xc001_001f, "NB_CFG: AMD"],
+  [0xc001_1020, "LS_CFG: AMD"],
+  [0xc001_1029, "DE_CFG: AMD; saved over suspend on every processor with LFENCE as a barrier"],
 ]);

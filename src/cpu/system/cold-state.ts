@@ -22,7 +22,6 @@ export const RANDOM_STATE = COLD + 0x18;
 /** u64s: model-specific registers that only hold a value. */
 export const MSR_TSC_ADJUST = COLD + 0x20;
 export const MSR_MISC_ENABLE = COLD + 0x28;
-export const MSR_BIOS_SIGN_ID = COLD + 0x30;
 export const MSR_MTRR_DEF_TYPE = COLD + 0x38;
 /** 11 registers in the order of their indices 250H, 258H, 259H, 268H-26FH. */
 export const MSR_MTRR_FIXED = COLD + 0x40;

@@ -73,4 +73,4 @@ export {
 } from "./helper.ts";
 export { DEFAULT_IDENTITY, hasFeature, type Identity, identityOf, setIdentity } from "./identity.ts";
 export { checkedAddress, legacyAddress, legacyLinear } from "./operand.ts";
-export { type EntryState, enterFromLoader, resetCpu, startProcessor, waitForStartup } from "./reset.ts";
+export { type ResetKind, resetCpu, startProcessor, waitForStartup } from "./reset.ts";

@@ -12,7 +12,7 @@ import { checkRealRip, loadRealCode, returnStack } from "./far-transfer.ts";
 import { EVENT, type Helper, type HelperResult, type SystemHelpers } from "./helper.ts";
 import { iopl, is64BitCode, isProtected, isVirtual8086, nextRip } from "./modes.ts";
 import { dropInnerSegments, enterCode, virtual8086Segment } from "./segmentation.ts";
-import { currentStack, movePointer, peek, type Stack, setStackPointer } from "./stack.ts";
+import { currentStack, movePointer, peek, peekSlots, type Stack, setStackPointer } from "./stack.ts";
 import { returnToPreviousTask } from "./task-switch.ts";
 
 type Size = 2 | 4 | 8;
@@ -86,22 +86,23 @@ function returnInVirtual8086(core: Core, cpu: CpuState, stack: Stack, size: Size
 }
 
 function returnInProtectedMode(core: Core, cpu: CpuState, stack: Stack, size: Size): HelperResult {
-  const rip = peek(core, cpu, stack, size, 0);
-  const selector = Number(peek(core, cpu, stack, size, 1) & 0xffffn);
-  const flags = Number(peek(core, cpu, stack, size, 2) & 0xffff_ffffn);
   const cpl = cpu.cpl;
+  const code64 = is64BitCode(cpu);
+  const slots = peekSlots(core, cpu, stack, size, code64 ? 5 : 3);
+  const rip = slots[0]!;
+  const selector = Number(slots[1]! & 0xffffn);
+  const flags = Number(slots[2]! & 0xffff_ffffn);
   if (size === 4 && flags & Flag.VM && cpl === 0 && !longMode(cpu)) {
     return returnToVirtual8086(core, cpu, stack, flags);
   }
-  const code64 = is64BitCode(cpu);
   const target = returnTarget(core, cpu, selector);
   checkTargetRip(cpu, target, rip);
   const newCpl = selector & 3;
   let outer: Stack | null = null;
   // 64-bit code always pops SS:RSP; other code only on a return to an outer level.
   if (code64 || newCpl > cpl) {
-    const pointer = peek(core, cpu, stack, size, 3);
-    const stackSelector = Number(peek(core, cpu, stack, size, 4) & 0xffffn);
+    const pointer = slots[3] ?? peek(core, cpu, stack, size, 3);
+    const stackSelector = Number((slots[4] ?? peek(core, cpu, stack, size, 4)) & 0xffffn);
     outer = returnStack(core, cpu, target, stackSelector, newCpl, pointer);
   }
   enterCode(core, cpu, target, newCpl);

@@ -34,7 +34,7 @@ export function iopl(cpu: CpuState): number {
 /** Whether a 64-bit linear address is canonical: 48 significant bits, or 57 with CR4.LA57. */
 export function isCanonical(cpu: CpuState, address: bigint): boolean {
   const bits = cpu.cr4 & Cr4.LA57 ? 57 : 48;
-  return BigInt.asUintN(64, BigInt.asIntN(bits, address)) === BigInt.asUintN(64, address);
+  return BigInt.asIntN(bits, address) === BigInt.asIntN(64, address);
 }
 
 /** RIP after the instruction of `length` bytes, cut to the code segment's size. */

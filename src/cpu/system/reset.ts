@@ -1,6 +1,6 @@
 /**
- * The processor after power-up, RESET or INIT (SDM vol. 3A table 9-1), after a start-up IPI, and as a boot
- * loader hands it to a kernel.
+ * The processor after power-up, RESET or INIT (SDM vol. 3A table 9-1), and after a start-up IPI. What
+ * a boot protocol asks for beyond that is the machine's business.
  */
 import type { Core } from "../core.ts";
 import { signature } from "../cpuid/index.ts";
@@ -8,7 +8,7 @@ import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
 import { miscEnableReset } from "../msr/architectural.ts";
 import { PAT_RESET } from "../msr/mtrr.ts";
-import { Cr0, Cr4, Efer, Gpr } from "../registers.ts";
+import { Cr0, Gpr } from "../registers.ts";
 import type { CpuState, SegmentRegister } from "../state.ts";
 import {
   ACTIVITY,
@@ -22,7 +22,7 @@ import {
 } from "./cold-state.ts";
 import { randomSeed } from "./counters.ts";
 import { DR6_RESET, DR7_RESET } from "./debug-registers.ts";
-import { Attribute, SegmentType, SystemType } from "./descriptor.ts";
+import { Attribute, SystemType } from "./descriptor.ts";
 import { initializeX87, MXCSR_RESET, x87Of } from "./fpu-state.ts";
 import { hasFeature, identityOf } from "./identity.ts";
 import { REAL_MODE_ATTRIBUTES } from "./segmentation.ts";
@@ -109,67 +109,4 @@ export function startProcessor(core: Core, cpu: CpuState, vector: number): void 
   cpu.rip = 0n;
   cpu.setI32(ACTIVITY, Activity.RUNNING);
   core.modeChanged(cpu);
-}
-
-/** How a boot protocol wants the processor. Everything not given is as after power-up. */
-export interface EntryState {
-  readonly mode: "real" | "protected" | "long";
-  readonly rip: bigint;
-  /** General registers by their encodings. */
-  readonly registers?: Readonly<Record<number, bigint>>;
-  /** Real mode: the value of CS and of the data segments, whose bases are 16 times that. */
-  readonly codeSelector?: number;
-  readonly dataSelector?: number;
-  /** Protected and long mode: linear base and limit of a GDT in memory that holds the two selectors. */
-  readonly gdt?: { readonly base: bigint; readonly limit: number };
-  /** Long mode: physical address of the top-level paging structure. */
-  readonly cr3?: bigint;
-  /** Bits of CR4 beyond PAE, which long mode sets. */
-  readonly cr4?: number;
-}
-
-const FLAT = Attribute.P | Attribute.S | Attribute.G | SegmentType.ACCESSED;
-const FLAT_DATA = FLAT | Attribute.DB | SegmentType.WRITABLE;
-const FLAT_CODE = FLAT | SegmentType.CODE | SegmentType.READABLE;
-
-/** Resets the processor and brings it to a loader's entry point. Interrupts are off. */
-export function enterFromLoader(core: Core, cpu: CpuState, entry: EntryState): void {
-  resetCpu(core, cpu, "power-up");
-  const codeSelector = entry.codeSelector ?? 0;
-  const dataSelector = entry.dataSelector ?? 0;
-  const real = entry.mode === "real";
-  const segment = (selector: number, attributes: number): SegmentRegister => ({
-    selector,
-    attributes: real ? REAL_MODE_ATTRIBUTES : attributes,
-    base: real ? BigInt(selector << 4) : 0n,
-    limit: real ? 0xffff : 0xffff_ffff,
-    isNull: false,
-  });
-  const code = FLAT_CODE | (entry.mode === "long" ? Attribute.L : Attribute.DB);
-  cpu.setSegment(Segment.CS, segment(codeSelector, code));
-  for (const data of [Segment.ES, Segment.SS, Segment.DS, Segment.FS, Segment.GS]) {
-    cpu.setSegment(data, segment(dataSelector, FLAT_DATA));
-  }
-  // Caches are on and x87 is native, as firmware leaves them.
-  let cr0: number = Cr0.ET | Cr0.NE;
-  if (!real) cr0 |= Cr0.PE;
-  if (entry.mode === "long") {
-    cr0 |= Cr0.PG;
-    cpu.setI32(L.EFER, Efer.LME | Efer.LMA);
-    cpu.setU64(L.CR3, entry.cr3 ?? 0n);
-    cpu.setI32(L.CR4, Cr4.PAE | (entry.cr4 ?? 0));
-  } else cpu.setI32(L.CR4, entry.cr4 ?? 0);
-  cpu.setI32(L.CR0, cr0);
-  if (entry.gdt !== undefined) {
-    cpu.setU64(L.GDTR_BASE, entry.gdt.base);
-    cpu.setI32(L.GDTR_LIMIT, entry.gdt.limit);
-  }
-  // FNINIT has been executed.
-  initializeX87(cpu);
-  for (const [register, value] of Object.entries(entry.registers ?? {})) {
-    cpu.setGpr(Number(register), value);
-  }
-  cpu.rip = entry.rip;
-  core.modeChanged(cpu);
-  core.translation.flushAll(cpu);
 }

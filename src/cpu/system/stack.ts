@@ -91,6 +91,26 @@ export function pushAll(
   stack.pointer = movePointer(stack, -size * values.length);
 }
 
+/** The first `count` slots at the pointer, without moving it; unsigned. A 64-bit stack is read in one access. */
+export function peekSlots(
+  core: Core,
+  cpu: CpuState,
+  stack: Stack,
+  size: 2 | 4 | 8,
+  count: number,
+): readonly bigint[] {
+  const slots: bigint[] = [];
+  if (stack.pointerSize !== 8 || size !== 8) {
+    for (let index = 0; index < count; index++) slots.push(peek(core, cpu, stack, size, index));
+    return slots;
+  }
+  const address = stackAddress(cpu, stack, 0, count * 8);
+  const bytes = core.memory.readBytes(address, count * 8, Access.READ | stack.access);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < count * 8; at += 8) slots.push(view.getBigUint64(at, true));
+  return slots;
+}
+
 /** Reads the slot `index` above the pointer, of `size` bytes, without moving the pointer; unsigned. */
 export function peek(core: Core, cpu: CpuState, stack: Stack, size: 2 | 4 | 8, index: number): bigint {
   return peekAt(core, cpu, stack, size, index * size);

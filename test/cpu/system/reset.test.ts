@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
 import * as L from "../../../src/cpu/layout.ts";
 import { Segment } from "../../../src/cpu/layout.ts";
-import { Cr0, Cr4, Efer } from "../../../src/cpu/registers.ts";
+import { Cr0 } from "../../../src/cpu/registers.ts";
 import {
   Activity,
   activity,
-  enterFromLoader,
   NMI_BLOCKED,
   readMsr,
   resetCpu,
@@ -71,51 +70,6 @@ test("a start-up IPI starts at vector << 12 in real mode", () => {
   startProcessor(world.core, world.cpu, 0x9a);
   expect(world.cpu.segment(Segment.CS)).toMatchObject({ selector: 0x9a00, base: 0x9_a000n });
   expect([world.cpu.rip, activity(world.cpu)]).toEqual([0n, Activity.RUNNING]);
-});
-
-describe("as a loader hands it over", () => {
-  test("long mode: paging on, flat segments, registers given", () => {
-    const world = new World("real");
-    enterFromLoader(world.core, world.cpu, {
-      mode: "long",
-      rip: 0x100_0200n,
-      registers: { 6: 0x9_0000n },
-      codeSelector: 0x10,
-      dataSelector: 0x18,
-      gdt: { base: 0x9_1000n, limit: 0x1f },
-      cr3: 0x9_2000n,
-    });
-    const { cpu } = world;
-    expect([cpu.rip, cpu.gpr(6), cpu.u64(L.CR3)]).toEqual([0x100_0200n, 0x9_0000n, 0x9_2000n]);
-    expect(cpu.efer).toBe(Efer.LME | Efer.LMA);
-    expect([cpu.cr0 & (Cr0.PE | Cr0.PG), cpu.cr4]).toEqual([Cr0.PE | Cr0.PG | 0, Cr4.PAE]);
-    expect(cpu.i32(L.MODE)).toBe(2);
-    expect(cpu.segment(Segment.CS)).toMatchObject({ selector: 0x10, base: 0n, attributes: 0xa09b });
-    expect(cpu.segment(Segment.DS)).toMatchObject({ selector: 0x18, limit: 0xffff_ffff });
-    expect(cpu.rflags).toBe(2);
-  });
-  test("protected mode: 32-bit code without paging", () => {
-    const world = new World("real");
-    enterFromLoader(world.core, world.cpu, {
-      mode: "protected",
-      rip: 0x10_0000n,
-      codeSelector: 8,
-      dataSelector: 16,
-    });
-    expect(world.cpu.i32(L.MODE)).toBe(5);
-    expect(world.cpu.cr0 & Cr0.PG).toBe(0);
-  });
-  test("real mode: segments at selector * 16", () => {
-    const world = new World("long");
-    enterFromLoader(world.core, world.cpu, {
-      mode: "real",
-      rip: 0n,
-      codeSelector: 0x1020,
-      dataSelector: 0x1000,
-    });
-    expect(world.cpu.segment(Segment.CS).base).toBe(0x1_0200n);
-    expect([world.cpu.segment(Segment.SS).base, world.cpu.i32(L.MODE)]).toEqual([0x1_0000n, 8]);
-  });
 });
 
 test("processors draw different random numbers, by seed and by number", () => {

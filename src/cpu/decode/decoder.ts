@@ -61,7 +61,7 @@ const BASE_16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX_16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
 /** The operand kinds that put something into each register field of the record. */
-const KINDS_A = "GVPSCD";
+const KINDS_A = "GVPSsCD";
 const KINDS_B = "EWQMRUNZ";
 const KINDS_C = "HB";
 
@@ -487,6 +487,8 @@ function registerSlot(spec: OperandSpec, number: number, rex: boolean): number {
       return X87 + (number & 7) * X87_STRIDE;
     case "S":
       return (number & 7) > Segment.GS ? -1 : SEGMENTS + (number & 7) * SEGMENT_STRIDE;
+    case "s":
+      return SEGMENTS + spec.register * SEGMENT_STRIDE;
     case "C":
     case "D":
       return number;

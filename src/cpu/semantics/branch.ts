@@ -5,7 +5,7 @@ import { SEGMENT_LIMIT, SEGMENT_STRIDE, SEGMENTS, Segment } from "../layout.ts";
 import { Gpr } from "../registers.ts";
 import { CONDITIONS } from "./flags.ts";
 import { truncate } from "./operand-reads.ts";
-import type { Definition, Definitions, Stage } from "./stage.ts";
+import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
 
 /** #GP(0) for a target outside the code segment: not canonical in 64-bit code, beyond the limit elsewhere. */
 function checkTarget(s: Stage, target: I64): void {
@@ -56,12 +56,17 @@ const jump: Definition = (s) => {
 
 const callNear: Definition = (s) => {
   const width = s.operandSize;
-  const pushReturn = () => s.push(width, truncate(s.nextRip(), width));
-  if (isDirect(s)) branch(s, i32(1), pushReturn);
+  const returnRip = s.b.let(truncate(s.nextRip(), width));
+  if (isDirect(s)) branch(s, i32(1), () => s.push(width, returnRip));
   else {
     const target = s.operand(0).read();
-    checkTarget(s, target);
-    pushReturn();
+    const pointer = s.stackOffset(s.stackPointer(), -width);
+    // A stack that cannot be written comes before a bad target, as on processors.
+    new MemoryOperand(s, pointer, width, Segment.SS).update(() => {
+      checkTarget(s, target);
+      return returnRip;
+    });
+    s.setStackPointer(pointer);
     s.exits.jump(target);
   }
 };

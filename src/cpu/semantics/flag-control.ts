@@ -54,7 +54,6 @@ export const flagControl: Definitions = {
   SAHF: storeAh,
   SALC: (s) => s.gpr(Gpr.RAX, 1).write(select(s.flags.cf(), i64(0xff), i64(0))),
   NOP: nothing,
-  PAUSE: nothing,
   LFENCE: nothing,
   MFENCE: nothing,
   SFENCE: nothing,

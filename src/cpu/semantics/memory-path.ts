@@ -183,9 +183,9 @@ export class MemoryPath {
     this.settle(host);
   }
 
-  update(stage: Stage, linear: I64, width: Width, compute: (old: I64) => I64): void {
+  update(stage: Stage, linear: I64, width: Width, compute: (old: I64) => I64, stack = false): void {
     const b = this.#b;
-    const host = this.writable(stage, linear, width, { modify: true });
+    const host = this.writable(stage, linear, width, { modify: true, stack });
     const old = b.let(load(LOAD[width], host));
     b.store(STORE[width], host, compute(old));
     this.settle(host);

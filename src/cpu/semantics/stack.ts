@@ -1,5 +1,5 @@
 /** PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE. */
-import { type I32, type I64, i32, i64, load, select } from "../../wasm/index.ts";
+import { type I32, i32, i64, load, select } from "../../wasm/index.ts";
 import { Vector } from "../fault.ts";
 import { CPL, FLAGS_SYSTEM, GPR, PENDING, Segment } from "../layout.ts";
 import { Flag, Gpr, STATUS_FLAGS } from "../registers.ts";
@@ -44,19 +44,19 @@ const pushAll: Definition = (s) => {
   s.setStackPointer(pointer);
 };
 
-/** The stored rSP is skipped. */
+/**
+ * The stored rSP is skipped. A fault finds the registers popped before it changed, as on processors: rSP is
+ * not, so that the instruction starts over.
+ */
 const popAll: Definition = (s) => {
   const width = s.operandSize as 2 | 4;
   let pointer = s.stackPointer();
-  const values: I64[] = [];
-  for (let i = 0; i < ALL.length; i++) {
-    values.unshift(s.loadAt(Segment.SS, pointer, width));
+  for (const register of [...ALL].reverse()) {
+    const value = s.loadAt(Segment.SS, pointer, width);
+    if (register !== Gpr.RSP) s.gpr(register, width).write(value);
     pointer = s.stackOffset(pointer, width);
   }
   s.setStackPointer(pointer);
-  ALL.forEach((register, i) => {
-    if (register !== Gpr.RSP) s.gpr(register, width).write(values[i]!);
-  });
 };
 
 /** In virtual-8086 mode PUSHF and POPF ask for IOPL 3; the models have no VME (SDM vol. 3B 20.2.7). */
@@ -111,7 +111,11 @@ const enter: Definition = (s) => {
   const pointer = b.local("i64");
   b.set(pointer, s.stackOffset(s.stackPointer(), -width));
   s.storeAt(Segment.SS, pointer, width, rbp.read());
-  const frame = b.let(truncate(pointer, width));
+  // With a 16-bit stack pointer the rest of RSP belongs to the frame pointer.
+  const above = s.long
+    ? i64(0)
+    : select(s.path.stack32(), i64(0), s.gpr(Gpr.RSP, 4).read().and(0xffff_0000n));
+  const frame = b.let(truncate(pointer.or(above), width));
   b.if(level.gtU(1), () => {
     const source = b.local("i64");
     const left = b.local("i32");

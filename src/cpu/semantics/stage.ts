@@ -493,7 +493,7 @@ export class MemoryOperand extends Operand {
     );
   }
   override update(compute: (old: I64) => I64): void {
-    this.stage.path.update(this.stage, this.#linear(true), this.scalar, compute);
+    this.stage.path.update(this.stage, this.#linear(true), this.scalar, compute, this.#isStack());
   }
   override readV(): V128 {
     const linear = this.#linear(false);

@@ -32,7 +32,8 @@ function conditional(high: string, row: (name: string) => string): string[] {
 export const rows: readonly string[] = [
   "0F 0B | UD2 | end",
   "0F B9 | UD1 Gv,Ev | end",
-  "0F FF | UD0 Gv,Ev | end",
+  // Without ModRM, as AMD and older Intel processors have it (SDM vol. 2, UD).
+  "0F FF | UD0 | end",
 
   // ---- Hints: prefetches, NOP with an address, ENDBR (F3 0F 1E FA) where CET is off ----------------------
   "0F 0D | NOP | modrm",
@@ -89,8 +90,6 @@ export const rows: readonly string[] = [
   "0F BF | MOVSX Gv,Ew | hot",
   "NP 0F C3 mem | MOVNTI My,Gy",
   "0F C8+r | BSWAP Zv | hot",
-  "0F38 F0 mem | MOVBE Gv,Mv | +movbe",
-  "0F38 F1 mem | MOVBE Mv,Gv | +movbe",
 
   // ---- Atomic exchanges ----------------------------------------------------------------------------------
   "0F B0 | CMPXCHG Eb,Gb | lock",
@@ -100,9 +99,15 @@ export const rows: readonly string[] = [
   "W1 0F C7 /1 mem | CMPXCHG16B Mdq | lock +cx16",
   "0F C7 /1 mem | CMPXCHG8B Mq | lock",
 
-  // ---- CRC-32, additions with separate carries -------------------------------------------------------------
-  "F2 0F38 F0 | CRC32 Gy,Eb | +sse4.2",
-  "F2 0F38 F1 | CRC32 Gy,Ev | +sse4.2",
+  // ---- CRC-32 and MOVBE share opcodes; additions with separate carries ------------------------------------------
+  "F2 0F38 F0 | CRC32 Gy,Eb | +sse4_2",
+  "F2 0F38 F1 | CRC32 Gy,Ev | +sse4_2",
+  "F2 0F38 F0 | UD2 | end",
+  "F2 0F38 F1 | UD2 | end",
+  "F3 0F38 F0 | UD2 | end",
+  "F3 0F38 F1 | UD2 | end",
+  "0F38 F0 mem | MOVBE Gv,Mv | +movbe",
+  "0F38 F1 mem | MOVBE Mv,Gv | +movbe",
   "66 0F38 F6 | ADCX Gy,Ey | +adx",
   "F3 0F38 F6 | ADOX Gy,Ey | +adx",
 

@@ -8,8 +8,7 @@ function arithmetic(name: string, digit: number): string[] {
   const opcode = (low: number) => (digit * 8 + low).toString(16).toUpperCase().padStart(2, "0");
   const lock = name === "CMP" ? "" : "lock";
   const undefinedFlags = name === "AND" || name === "OR" || name === "XOR" ? "u=A" : "";
-  // ADC and SBB are rare enough for a function of their own.
-  const hot = name === "ADC" || name === "SBB" ? "" : "hot";
+  const hot = "hot";
   return [
     `${opcode(0)} | ${name} Eb,Gb | ${lock} ${hot} ${undefinedFlags}`,
     `${opcode(1)} | ${name} Ev,Gv | ${lock} ${hot} ${undefinedFlags}`,
@@ -94,9 +93,9 @@ export const rows: readonly string[] = [
   "86 | XCHG Eb,Gb | lock hot",
   "87 | XCHG Ev,Gv | lock hot",
   "88 | MOV Eb,Gb | hot",
-  "89 | MOV Ev,Gv | hot",
+  "89 | MOV Ev,Gv | hot hot16",
   "8A | MOV Gb,Eb | hot",
-  "8B | MOV Gv,Ev | hot",
+  "8B | MOV Gv,Ev | hot hot16",
   // A selector stored to memory has 16 bits whatever the operand size (SDM vol. 2, MOV).
   "8C mem | MOV Mw,Sw",
   "8C reg | MOV Ev,Sw",
@@ -104,7 +103,7 @@ export const rows: readonly string[] = [
   "8F /0 | POP Ev | d64",
 
   // ---- 90-9F -----------------------------------------------------------------------------------------
-  "F3 90 | PAUSE",
+  // Without REX.B this is NOP, with F3 PAUSE.
   "90+r | XCHG Zv,rAX | hot",
   "98 | CBW rAX | hot",
   "99 | CWD rAX | hot",

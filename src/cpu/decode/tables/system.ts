@@ -85,9 +85,10 @@ export const rows: readonly string[] = [
   "0F 01 /7 reg rm=1 | RDTSCP | helper +rdtscp",
 
   // ---- Control and debug registers: ModRM.mod is ignored (SDM vol. 2, MOV) -----------------------------------
-  "0F 20 | MOV_FROM_CR Rd,Cd | f64 modreg helper",
+  // CR1 and CR5-CR7 do not exist: #UD at any privilege level.
+  ...[0, 2, 3, 4].map((n) => `0F 20 /${n} | MOV_FROM_CR Rd,Cd | f64 modreg helper`),
   "0F 21 | MOV_FROM_DR Rd,Dd | f64 modreg helper",
-  "0F 22 | MOV_TO_CR Cd,Rd | f64 modreg helper end",
+  ...[0, 2, 3, 4].map((n) => `0F 22 /${n} | MOV_TO_CR Cd,Rd | f64 modreg helper end`),
   "0F 23 | MOV_TO_DR Dd,Rd | f64 modreg helper end",
   "0F 06 | CLTS | helper",
 
@@ -103,8 +104,7 @@ export const rows: readonly string[] = [
   "0F AA | RSM | helper end",
   "66 0F38 82 mem | INVPCID Gy,Mdq | helper end +invpcid",
   "F3 0F C7 /7 reg | RDPID Ry | helper f64 +rdpid",
-  "F3 0F C7 /6 reg | UD2 | end",
-  "F3 0F C7 /7 reg | UD2 | end",
+  ...["F2", "F3"].flatMap((p) => [`${p} 0F C7 /6 reg | UD2 | end`, `${p} 0F C7 /7 reg | UD2 | end`]),
   "0F C7 /6 reg | RDRAND Rv | helper +rdrand",
   "0F C7 /7 reg | RDSEED Rv | helper +rdseed",
 

@@ -33,6 +33,8 @@ export type Attribute =
   | "helper"
   /** An arm of the interpreter's main function: frequent in kernels and applications. */
   | "hot"
+  /** With `hot`: so is the form with 16-bit operands. */
+  | "hot16"
   /** The 16-byte memory operand need not be aligned. */
   | "unaligned"
   /** #UD unless CPL is 0: no; #GP(0) unless CPL is 0. */

@@ -59,7 +59,9 @@ export function hotForms(row: Row): Form[] {
   if (!attributes.has("hot") || attributes.has("i64")) return [];
   const takesModrm = row.operands.some((o) => "EWQM".includes(o.kind));
   const sized = row.operands.some((o) => "vzy".includes(o.size));
-  const sizes: (4 | 8)[] = attributes.has("d64") || attributes.has("f64") ? [8] : sized ? [4, 8] : [4];
+  const wide = attributes.has("d64") || attributes.has("f64");
+  const narrow: (2 | 4 | 8)[] = attributes.has("hot16") ? [2] : [];
+  const sizes: (2 | 4 | 8)[] = wide ? [8] : sized ? [...narrow, 4, 8] : [4];
   const memories = takesModrm
     ? [row.mod !== "mem" ? [false] : [], row.mod !== "reg" ? [true] : []].flat()
     : [false];

@@ -15,6 +15,7 @@ import { dynamicFields } from "./fields.ts";
 import { formName, hotForms } from "./forms.ts";
 import { buildMainFunction } from "./main-function.ts";
 import { BUILTINS, HandlerOutcome } from "./outcome.ts";
+import { type PrebuiltMain, prebuilt } from "./prebuilt.ts";
 
 /** What the TypeScript side provides to emitted code. */
 export interface HostFunctions {
@@ -95,6 +96,18 @@ export function buildHandlerModule(
   return m.toBytes();
 }
 
+/** Emits the main function: the hot forms of the tables become its arms. */
+export function buildMain(rows: readonly Row[], definitions: Definitions): PrebuiltMain {
+  const hot = new Map<string, Form>();
+  for (const form of rows.flatMap(hotForms)) {
+    const name = formName(form);
+    if (!hot.has(name)) hot.set(name, form);
+  }
+  const helpers = new HelperNames();
+  const main = buildMainFunction([...hot.values()], definitions, helpers.index);
+  return { ...main, forms: [...hot.keys()], helpers: helpers.names };
+}
+
 export class Handlers implements HandlerSource {
   readonly #definitions: Definitions;
   readonly #numbers = new Map<string, number>();
@@ -109,22 +122,19 @@ export class Handlers implements HandlerSource {
 
   constructor(rows: readonly Row[], definitions: Definitions, host: HostFunctions) {
     this.#definitions = definitions;
-    const hot: Form[] = [];
-    for (const form of rows.flatMap(hotForms)) {
-      const name = formName(form);
-      if (this.#numbers.has(name)) continue;
-      this.#numbers.set(name, BUILTINS + hot.length);
+    const main = prebuilt ?? buildMain(rows, definitions);
+    main.forms.forEach((name, i) => {
+      this.#numbers.set(name, BUILTINS + i);
       this.#names.push(name);
-      hot.push(form);
-    }
+    });
+    for (const name of main.helpers) this.helpers.index(name);
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
     const { memory, slowRead, slowWrite, commit, legacyAddress, helper } = host;
     this.#importObject = {
       env: { memory, handlers: this.#table, helper },
       mmu: { slowRead, slowWrite, commit, legacyAddress },
     };
-    const main = buildMainFunction(hot, definitions, this.helpers.index);
-    this.mainFunction = { arms: BUILTINS + hot.length, size: main.size };
+    this.mainFunction = { arms: BUILTINS + main.forms.length, size: main.size };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(main.bytes), this.#importObject);
     this.run = instance.exports.run as (cpu: number, record: number) => number;
   }

@@ -137,6 +137,24 @@ describe("CALL far and RETF", () => {
     prepare(world);
     world.expectFault("call_far", { imm: far(Sel.GATE | 3, 0) }, ...fault);
   });
+  test("call gate: DPL < CPL raises #GP(gate) even if RPL is 0", () => {
+    const world = new World();
+    world.ring(3);
+    world.gate(At.GDT + Sel.GATE, 12, Sel.CODE32, TARGET);
+    world.expectFault("call_far", { imm: far(Sel.GATE, 0) }, Vector.GP, Sel.GATE);
+  });
+  test("call gate to a less privileged code segment raises #GP(selector)", () => {
+    const world = new World();
+    world.gate(At.GDT + Sel.GATE, 12, Sel.USER_CODE32, TARGET);
+    world.expectFault("call_far", { imm: far(Sel.GATE, 0) }, Vector.GP, Sel.USER_CODE32 & ~3);
+  });
+  test("a frame that crosses into an absent page faults before anything of it is written", () => {
+    const world = new World();
+    world.cpu.setGpr(4, BigInt(STACK + 4));
+    world.memory.absent.add((STACK - 1) >> 12);
+    world.expectFault("call_far", { imm: far(Sel.CODE32, TARGET), length: 7 }, Vector.PF, 2);
+    expect(world.read32(STACK)).toBe(0);
+  });
   test("a 64-bit call gate: RSP0, null SS, quadwords, no parameters", () => {
     const world = new World("long");
     world.ring(3, true);

@@ -38,7 +38,10 @@ const exchangeAdd: Definition = (s) => {
   });
 };
 
-/** The destination is written in either case (SDM vol. 2, CMPXCHG), so that it has to be writable. */
+/**
+ * Memory is written in either case (SDM vol. 2, CMPXCHG), so that it has to be writable; a register is left
+ * alone where the comparison fails, even the upper half of a 32-bit one.
+ */
 const compareExchange: Definition = (s) => {
   const { b } = s;
   const destination = s.operand(0);
@@ -46,10 +49,21 @@ const compareExchange: Definition = (s) => {
   const expected = accumulator(s, width);
   const wanted = expected.read();
   const source = s.operand(1).read();
+  const compare = (found: I64) => s.flags.sub(width, wanted, found, b.let(wanted.sub(found)));
+  if (!destination.isMemory) {
+    const found = destination.read();
+    compare(found);
+    b.if(
+      wanted.eq(found),
+      () => destination.write(source),
+      () => expected.write(found),
+    );
+    return;
+  }
   const found = b.local("i64");
   destination.update((old) => {
     b.set(found, old);
-    s.flags.sub(width, wanted, found, b.let(wanted.sub(found)));
+    compare(found);
     return select(wanted.eq(found), source, found);
   });
   b.if(wanted.ne(found), () => expected.write(found));

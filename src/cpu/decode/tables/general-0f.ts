@@ -30,9 +30,9 @@ function conditional(high: string, row: (name: string) => string): string[] {
 }
 
 export const rows: readonly string[] = [
+  // Without ModRM, as AMD and, for UD0, older Intel processors have them (SDM vol. 2, UD).
   "0F 0B | UD2 | end",
-  "0F B9 | UD1 Gv,Ev | end",
-  // Without ModRM, as AMD and older Intel processors have it (SDM vol. 2, UD).
+  "0F B9 | UD1 | end",
   "0F FF | UD0 | end",
 
   // ---- Hints: prefetches, NOP with an address, ENDBR (F3 0F 1E FA) where CET is off ----------------------

@@ -70,7 +70,7 @@ export function compareOutcomes(c: ConformanceCase, expected: Outcome, actual: O
 }
 
 /** Vectors an operand access can raise. */
-const OPERAND_FAULTS: ReadonlySet<number> = new Set([12, 13, 14]);
+const OPERAND_FAULTS: ReadonlySet<number> = new Set([12, 13, 14, 17]);
 
 /** The RPL of a null selector does not survive the kernel's IRET on the way to the native runner. */
 function visibleSelector(selector: number): number {

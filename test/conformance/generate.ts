@@ -1,7 +1,7 @@
 /**
  * The case generator: row + mode + seed -> case. Deterministic; every case can be made again on its own.
  */
-import { Code, FlowControl, type Instruction, Mnemonic, OpKind, Register } from "iced-x86";
+import { FlowControl, Mnemonic, OpKind, Register } from "iced-x86";
 import { type ConformanceCase, type Mode, RFLAGS, type Unspecified } from "./case.ts";
 import { writeInstruction } from "./encoding.ts";
 import {
@@ -16,11 +16,12 @@ import {
 import { APPROXIMATE, SEVERAL_ACCESSES } from "./exclusions.ts";
 import { randomFxImage } from "./floats.ts";
 import { isAllowed } from "./instruction-rows.ts";
+import { leftOut, leftOutByState, nearCodeEnd } from "./left-out.ts";
 import { caseSeed, operandValue, SplitMix } from "./random.ts";
 import type { GeneratorRow } from "./rows.ts";
-import { CS, DS, ES, FS, GS, RAX, RDX, REGISTER_NUMBER, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
+import { CS, DS, ES, FS, GS, REGISTER_NUMBER, Sketch, SS, WIDTH_MASK } from "./sketch.ts";
 import { tune } from "./tuning.ts";
-import { operandBits, shiftCount, undefinedFlags } from "./undefined.ts";
+import { undefinedFlags } from "./undefined.ts";
 
 const ATTEMPTS = 40;
 
@@ -105,127 +106,6 @@ function placeCode(s: Sketch): void {
   }
   if (s.selectors[CS] === SELECTOR.code32 && s.codeAddress >= CODE_BASE + 2 * PAGE)
     s.codeAddress = CODE_BASE + 2 * PAGE - 1;
-}
-
-const nearCodeEnd = (s: Sketch): boolean => {
-  const offset = s.codeAddress - CODE_BASE + s.bytes.length;
-  return offset >= (offset > 0xf000 ? 0x1_0000 : 2 * PAGE);
-};
-
-const FAR_LOADS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Lss, Mnemonic.Lfs, Mnemonic.Lgs]);
-const DOUBLE_SHIFTS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Shld, Mnemonic.Shrd]);
-
-/** Instances of allowed forms that the suite leaves out all the same; each with its reason. */
-function leftOut(s: Sketch): boolean {
-  const { instruction: i, mode } = s;
-  // LOCK on LAR, LSL and the group of 0F 00: AMD processors read the operand before they raise #UD.
-  if (hasPrefix(s, 0xf0) && isSystemSegment(s)) return true;
-  // 66H before a near branch, which AMD processors heed: an overlong instruction might be one of 15 bytes there.
-  if (i.isInvalid) return mode === 64 && s.bytes.length > 12 && hasPrefix(s, 0x66);
-  if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
-  if (i.code === Code.Bswap_r16) return true; // the result is undefined
-  const near =
-    i.isJmpNear ||
-    i.isJmpShort ||
-    i.isCallNear ||
-    i.isJccShortOrNear ||
-    i.isLoop ||
-    i.isLoopcc ||
-    i.isJcxShort;
-  const prefix66 = i.mnemonic !== Mnemonic.INVALID && hasPrefix(s, 0x66);
-  // 66H on a near branch in 64-bit mode: ignored on Intel processors, 16-bit RIP on AMD's.
-  if (
-    mode === 64 &&
-    prefix66 &&
-    (near ||
-      i.isJmpNearIndirect ||
-      i.isCallNearIndirect ||
-      i.mnemonic === Mnemonic.Ret ||
-      i.mnemonic === Mnemonic.Xbegin)
-  )
-    return true;
-  // REX.W on far pointers in memory: 64-bit offsets on Intel processors, ignored on AMD's.
-  if (
-    mode === 64 &&
-    i.memorySize !== 0 &&
-    (i.isJmpFarIndirect || i.isCallFarIndirect || FAR_LOADS.has(i.mnemonic)) &&
-    s.operandSize === 10
-  )
-    return true;
-  // LOCK MOV CR0 is MOV CR8 on AMD processors.
-  if (i.mnemonic === Mnemonic.Mov && hasPrefix(s, 0xf0) && usesControlRegister(s)) return true;
-  // The component mask in EDX:EAX is chosen after the operand is placed.
-  if (XSAVE_FAMILY.has(i.mnemonic) && addressUses(i, RAX, RDX)) return true;
-  // UD0 has no ModRM byte on AMD processors: only its #UD is common to all.
-  if (i.mnemonic === Mnemonic.Ud0 && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
-  // 0F 0D with a register operand: #UD on AMD processors, a NOP on Intel's.
-  if (isReservedPrefetch(s)) return true;
-  // REP prefixes on LOOPcc change the condition on AMD processors.
-  if (i.isLoopcc && (hasPrefix(s, 0xf2) || hasPrefix(s, 0xf3))) return true;
-  return false;
-}
-
-const XSAVE_FAMILY: ReadonlySet<Mnemonic> = new Set([
-  Mnemonic.Xsave,
-  Mnemonic.Xsave64,
-  Mnemonic.Xrstor,
-  Mnemonic.Xrstor64,
-]);
-
-function addressUses(i: Instruction, ...registers: number[]): boolean {
-  return [i.memoryBase, i.memoryIndex].some(
-    (r) => r !== Register.None && registers.includes(REGISTER_NUMBER[r]!),
-  );
-}
-
-const PREFETCH_WITH_REGISTER: ReadonlySet<Code> = new Set([
-  Code.Reservednop_rm16_r16_0F0D,
-  Code.Reservednop_rm32_r32_0F0D,
-  Code.Reservednop_rm64_r64_0F0D,
-]);
-
-/** Opcodes 0F 00, 0F 02, 0F 03 behind whatever prefixes. */
-function isSystemSegment(s: Sketch): boolean {
-  const at = s.bytes.indexOf(0x0f);
-  const next = s.bytes[at + 1];
-  return at >= 0 && (next === 0 || next === 2 || next === 3);
-}
-
-function isReservedPrefetch(s: Sketch): boolean {
-  return PREFETCH_WITH_REGISTER.has(s.instruction.code) && s.instruction.op0Kind === OpKind.Register;
-}
-
-function hasPrefix(s: Sketch, prefix: number): boolean {
-  for (const byte of s.bytes) {
-    if (byte === prefix) return true;
-    const legacy =
-      byte === 0x66 ||
-      byte === 0x67 ||
-      byte === 0xf0 ||
-      byte === 0xf2 ||
-      byte === 0xf3 ||
-      (byte & 0xe7) === 0x26 ||
-      (byte & 0xfe) === 0x64;
-    if (!legacy && !(s.mode === 64 && (byte & 0xf0) === 0x40)) return false;
-  }
-  return false;
-}
-
-function usesControlRegister(s: Sketch): boolean {
-  const { instruction: i } = s;
-  for (let n = 0; n < i.opCount; n++)
-    if (
-      i.opKind(n) === OpKind.Register &&
-      i.opRegister(n) >= Register.CR0 &&
-      i.opRegister(n) <= Register.CR15
-    )
-      return true;
-  return false;
-}
-
-function leftOutByState(s: Sketch): boolean {
-  // SHLD, SHRD by more than the operand's width: the result is undefined.
-  return DOUBLE_SHIFTS.has(s.instruction.mnemonic) && shiftCount(s) > operandBits(s);
 }
 
 const usesFx = (row: GeneratorRow): boolean =>

@@ -238,6 +238,11 @@ export class Sketch {
       ? 0x7fff_ffff_ffffn + BigInt(random.below(32) - 16)
       : EDGE_INTEGERS[random.below(EDGE_INTEGERS.length)]!;
     this.pointAt(edge);
+    const { instruction } = this;
+    const named = instruction.memoryBase === Register.None ? instruction.memoryIndex : instruction.memoryBase;
+    const bits = named === Register.None ? instruction.memoryDisplSize * 8 : RegisterExt.size(named) * 8;
+    const linear = this.base(SEGMENT_INDEX[instruction.memorySegment]!) + BigInt.asUintN(bits, edge);
+    this.operandAddress = Number(BigInt.asUintN(this.mode === 64 ? 64 : 32, linear));
   }
 
   /** Chooses base, index and displacement so that the effective address is `offset`, as far as possible. */

@@ -67,9 +67,9 @@ describe("the generator", () => {
     expect(seen.size).toBe(200);
   });
 
-  test("knows every form of the instruction set by a unique id", () => {
+  test("knows every form by an id of its own: no row of the decode tables stands twice", () => {
     const ids = allRows().map((row) => row.id);
-    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
     expect(rows.length).toBeGreaterThan(1400);
   });
 

@@ -25,7 +25,12 @@ async function options() {
     .option("cases", {
       type: "number",
       default: 2_000_000,
-      describe: "cases over all rows and modes, per stage",
+      describe: "cases over all rows and modes",
+    })
+    .option("specialised-cases", {
+      type: "number",
+      default: 200_000,
+      describe: "at most so many in the specialised stage: each compiles a module of its own",
     })
     .option("seed", { type: "number", default: 1, describe: "seed of the generator" })
     .option("mode", {
@@ -107,7 +112,7 @@ async function runStage(stage: Stage | null, rows: readonly GeneratorRow[], o: O
     const summary = await runSuite({
       rows,
       modes: MODES[o.mode]!,
-      cases: o.cases,
+      cases: stage === "specialised" ? Math.min(o.cases, o.specialisedCases) : o.cases,
       seed: o.seed,
       reference,
       subject,

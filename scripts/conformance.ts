@@ -34,6 +34,7 @@ async function options() {
     })
     .option("seed", { type: "number", default: 1, describe: "seed of the generator" })
     .option("mode", {
+      type: "string",
       choices: ["64", "32", "16", "all"],
       default: "all",
       describe: "mode of the code segment",

@@ -13,7 +13,12 @@ function formsOf(row: Row): Form[] {
   for (const long of [true, false]) {
     if (has(long ? "i64" : "o64")) continue;
     const operandSizes: (2 | 4 | 8)[] = !long ? [2, 4] : has("f64") ? [8] : has("d64") ? [2, 8] : [2, 4, 8];
-    const memories = !row.hasModrm || row.mod === "reg" || has("modreg") ? [false] : row.mod === "mem" ? [true] : [false, true];
+    const memories =
+      !row.hasModrm || row.mod === "reg" || has("modreg")
+        ? [false]
+        : row.mod === "mem"
+          ? [true]
+          : [false, true];
     const repeats: Form["repeat"][] = has("rep") ? ["", "rep", "repne"] : [""];
     for (const operandSize of operandSizes)
       for (const addressSize of long ? ([4, 8] as const) : ([2, 4] as const))

@@ -2,7 +2,7 @@
 // Starts dist/cli.js, with the Node.js that the package pins where the one at hand is too old.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import * as module from "node:module";
 import { fileURLToPath } from "node:url";
 
 const OLDEST = 24;
@@ -21,5 +21,5 @@ if (!existsSync(here("../dist/cli.js"))) {
   console.error("ukl-emu: dist/ is missing: run `npm run build`");
   process.exit(2);
 }
-enableCompileCache?.();
+module.enableCompileCache?.();
 await import("../dist/cli.js");

@@ -1,44 +1,9 @@
-// Builds dist/: the command line and the library, bundled so that a start reads few files, and the types.
+// Builds dist/: the command line and the library, bundled, and the types.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
-import { build } from "esbuild";
-
-/**
- * Emitting the interpreter's main function takes longer than everything else at start-up, and it follows
- * from the sources alone: the bundle carries it (src/cpu/interpreter/prebuilt.ts).
- */
-const prebuiltMain = {
-  name: "prebuilt-main",
-  async setup(build) {
-    const { buildMain } = await import("../src/cpu/interpreter/handlers.ts");
-    const { ROWS } = await import("../src/cpu/decode/tables/index.ts");
-    const { definitions } = await import("../src/cpu/semantics/index.ts");
-    const { bytes, size, forms, helpers } = buildMain(ROWS, definitions);
-    const contents = `export const prebuilt = {
-      bytes: Uint8Array.fromBase64(${JSON.stringify(Buffer.from(bytes).toString("base64"))}),
-      size: ${size}, forms: ${JSON.stringify(forms)}, helpers: ${JSON.stringify(helpers)} };`;
-    build.onLoad({ filter: /interpreter\/prebuilt\.ts$/ }, () => ({ contents, loader: "js" }));
-  },
-};
+import { bundle } from "./bundle.mjs";
 
 rmSync("dist", { recursive: true, force: true });
-await build({
-  entryPoints: { cli: "src/cli/main.ts", index: "src/index.ts" },
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  platform: "node",
-  target: "node24",
-  // iced-x86 is large and only needed to show instructions; it stays a package that is imported on demand.
-  external: ["iced-x86"],
-  banner: {
-    // Some dependencies are CommonJS inside the bundle and ask for node's built-in modules.
-    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-  },
-  legalComments: "none",
-  plugins: [prebuiltMain],
-  logLevel: "warning",
-});
+await bundle("dist");
 const types = spawnSync("tsc", ["-p", "tsconfig.types.json"], { stdio: "inherit", shell: true });
 process.exit(types.status ?? 1);

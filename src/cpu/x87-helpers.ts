@@ -1,7 +1,7 @@
 /** The x87 instruction set as helpers of emitted code: availability, operands, pending errors. */
 import type { Core } from "./core.ts";
 import { Fault, Vector } from "./fault.ts";
-import { CODE_BASE, GPR, MODE, Segment } from "./layout.ts";
+import { GPR, MODE, Segment } from "./layout.ts";
 import { Mode } from "./modes.ts";
 import { Cr0, Flag } from "./registers.ts";
 import type { CpuState } from "./state.ts";

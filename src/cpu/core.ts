@@ -43,6 +43,13 @@ export interface Translation {
   flushAll(cpu: CpuState): void;
   /** INVLPG and INVPCID type 0. */
   flushPage(cpu: CpuState, address: bigint): void;
+  /** INVPCID type 1: drops the translations of one PCID, but for global ones. */
+  flushPcid(cpu: CpuState, pcid: number): void;
+  /**
+   * Loads the PDPTE registers of PAE paging from the table at `cr3`; `false`, and nothing changed, if a
+   * present entry has reserved bits set (SDM vol. 3A 4.4.1).
+   */
+  loadPdptes(cpu: CpuState, cr3: number): boolean;
 }
 
 /** Virtual time as the processor's instructions see it. */

@@ -5,7 +5,7 @@
 import { CodeCache, type CodeMemory } from "./code-cache.ts";
 import type { Core, CoreLog, SystemObserver, TimeSource } from "./core.ts";
 import { Decoder } from "./decode/decoder.ts";
-import { R_COUNT, R_LENGTH, R_NEXT } from "./decode/record.ts";
+import { R_COUNT, R_FLAGS, R_LENGTH, R_NEXT, RecordFlag } from "./decode/record.ts";
 import type { Row } from "./decode/rows.ts";
 import { Fault } from "./fault.ts";
 import { Handlers } from "./interpreter/handlers.ts";
@@ -49,10 +49,12 @@ import {
   PENDING_DEBUG,
   wokenByInterrupt,
 } from "./system/cold-state.ts";
+import { Dr6 } from "./system/debug-registers.ts";
 import { Attribute } from "./system/descriptor.ts";
 import { type DeliveryResult, deliverDebug, deliverEvent, deliverFault } from "./system/events.ts";
 import { RecordView, type SystemHelpers } from "./system/helper.ts";
 import { legacyAddress } from "./system/operand.ts";
+import { resetCpu, startProcessor, waitForStartup } from "./system/reset.ts";
 
 /** The MMU as the processor uses it. */
 export interface ProcessorMmu extends CodeMemory {
@@ -115,6 +117,8 @@ export class Processor implements Core {
    * hold the instructions of its block that come before it, but devices and RDTSC must see their time.
    */
   #accessRecord = 0;
+  /** A helper has thrown the fault that emitted code is about to leave with. */
+  #helperFaulted = false;
   /** The record of the store that `commit` completes. */
   #storeRecord = 0;
 
@@ -243,6 +247,7 @@ export class Processor implements Core {
       return helper(this, cpu, this.#record.at(record));
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
+      this.#helperFaulted = true;
       cpu.setI32(FAULT_VECTOR, fault.vector);
       cpu.setI32(FAULT_ERROR, fault.error);
       return HandlerOutcome.FAULT;
@@ -263,8 +268,7 @@ export class Processor implements Core {
     this.port.selectProcessor(cpu.index);
     this.#sliceBudget = budget;
     cpu.setI32(BUDGET, budget);
-    const stop = this.#loop(cpu);
-    return stop;
+    return this.#loop(cpu);
   }
 
   #loop(cpu: CpuState): number {
@@ -314,7 +318,9 @@ export class Processor implements Core {
   /** A fault inside a block: RIP is the faulting instruction's; those before it count. */
   #leaveMidBlock(cpu: CpuState): void {
     const record = cpu.i32(CURRENT_RECORD);
-    this.#setRipOf(cpu, record);
+    // A task switch may fault when RIP is the new task's already: a helper's RIP stands.
+    if (this.#helperFaulted) this.#helperFaulted = false;
+    else this.#setRipOf(cpu, record);
     cpu.setI32(BUDGET, cpu.i32(BUDGET) - (this.#recordMemory.getUint8(record + R_COUNT) - 1));
   }
 
@@ -341,20 +347,48 @@ export class Processor implements Core {
     cpu.setI32(PENDING, events);
     const state = activity(cpu);
     if (state === Activity.SHUTDOWN) return Stop.SHUTDOWN;
+    if (events & (EVENT.INIT | EVENT.SIPI)) this.#startOrReset(cpu, events);
     if (events & EVENT.NMI && cpu.i32(NMI_BLOCKED) === 0 && shadow === 0) {
       this.port.acknowledgeNmi(cpu.index);
       cpu.setI32(ACTIVITY, Activity.RUNNING);
-      return this.#delivered(cpu, deliverEvent(this, cpu, { kind: "nmi" }));
+      return this.#delivered(cpu, deliverEvent(this, cpu, { kind: "nmi", repeating: this.#repeating(cpu) }));
     }
     const flags = cpu.i32(FLAGS_SYSTEM);
     if (events & EVENT.INTR) {
       if (state !== Activity.RUNNING && wokenByInterrupt(cpu, flags)) cpu.setI32(ACTIVITY, Activity.RUNNING);
       if (flags & Flag.IF && shadow === 0) {
         const vector = this.port.acknowledgeInterrupt(cpu.index);
-        return this.#delivered(cpu, deliverEvent(this, cpu, { kind: "interrupt", vector }));
+        return this.#delivered(
+          cpu,
+          deliverEvent(this, cpu, { kind: "interrupt", vector, repeating: this.#repeating(cpu) }),
+        );
       }
     }
     return activity(cpu) === Activity.RUNNING ? Stop.NONE : Stop.IDLE;
+  }
+
+  /** INIT resets; a start-up IPI starts a processor that waits for one, others ignore it (SDM vol. 3A 9.4.4). */
+  #startOrReset(cpu: CpuState, events: number): void {
+    if (events & EVENT.INIT) {
+      this.port.acknowledgeInit(cpu.index);
+      resetCpu(this, cpu, "init");
+      // Processor 0 is the bootstrap processor: it starts at the reset vector again.
+      if (cpu.index !== 0) waitForStartup(cpu);
+    }
+    if (events & EVENT.SIPI) {
+      const vector = this.port.acknowledgeStartup(cpu.index);
+      if (activity(cpu) === Activity.WAIT_FOR_SIPI) startProcessor(this, cpu, vector);
+    }
+  }
+
+  /** Whether the instruction at RIP is a string instruction that has left between two iterations. */
+  #repeating(cpu: CpuState): boolean {
+    const record = cpu.i32(CURRENT_RECORD);
+    const view = this.#recordMemory;
+    if (record === 0 || !(view.getUint8(record + R_FLAGS) & (RecordFlag.REP | RecordFlag.REPNE)))
+      return false;
+    const offset = view.getUint16(record + R_NEXT, true) - view.getUint8(record + R_LENGTH);
+    return BigInt.asUintN(64, cpu.u64(RIP_PAGE) + BigInt(offset)) === cpu.rip;
   }
 
   /** The interrupt shadow in force at RIP. STI's covers one instruction, known by its RIP. */
@@ -388,29 +422,33 @@ export class Processor implements Core {
       }
     }
     this.onStep?.(cpu);
-    // RF suppresses breakpoints for one instruction (SDM vol. 3B 17.3.1.1).
+    // RF suppresses breakpoints for one instruction (SDM vol. 3B 18.3.1.1). The instruction may load it anew.
+    cpu.setI32(FLAGS_SYSTEM, flagsBefore & ~Flag.RF);
     const shadowBefore = cpu.i32(SHADOW);
+    const debugBefore = cpu.i32(PENDING_DEBUG);
     cpu.setI32(SHADOW, 0);
     const record = this.code.decodeOne(cpu);
     if (record === 0) return this.#fault(cpu);
+    const trapsBy = this.decoder.row?.attributes;
     const left = cpu.i32(BUDGET);
     cpu.setI32(BUDGET, 0);
     this.#sliceBudget -= left;
-    const exit = this.#run(cpu.block, record);
-    const faulted = exit === Exit.FAULT;
+    const faulted = this.#run(cpu.block, record) === Exit.FAULT;
     if (faulted) this.#leaveMidBlock(cpu);
     // Give the rest of the slice back.
     cpu.setI32(BUDGET, cpu.i32(BUDGET) + left);
     this.#sliceBudget += left;
     if (faulted) {
       cpu.setI32(SHADOW, shadowBefore);
+      // Data breakpoints of an instruction that faults are met again when it restarts.
+      cpu.setI32(PENDING_DEBUG, debugBefore);
       return this.#fault(cpu);
     }
-    if (flagsBefore & Flag.RF && cpu.i32(FLAGS_SYSTEM) & Flag.RF) {
-      cpu.setI32(FLAGS_SYSTEM, cpu.i32(FLAGS_SYSTEM) & ~Flag.RF);
+    // TF as it was before the instruction decides (SDM vol. 3B 18.3.1.4), but for a few.
+    const deciding = trapsBy?.has("tfafter") ? cpu.i32(FLAGS_SYSTEM) : flagsBefore;
+    if (deciding & Flag.TF && !trapsBy?.has("notrap")) {
+      cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | Dr6.BS);
     }
-    // TF as it was before the instruction decides (SDM vol. 3B 17.3.1.4).
-    if (flagsBefore & Flag.TF) cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | 0x4000);
     return Stop.NONE;
   }
 

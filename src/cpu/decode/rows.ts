@@ -41,6 +41,9 @@ export type Attribute =
   | "cpl0"
   /** The immediate field of the record holds opcode and ModRM bytes, for helpers that decode on. */
   | "raw"
+  /** RFLAGS.TF: no single-step trap follows (INT n) / TF after the instruction decides (SYSCALL, SYSRET). */
+  | "notrap"
+  | "tfafter"
   /** ModRM.mod is ignored: always a register (MOV CR, MOV DR). */
   | "modreg";
 

@@ -264,7 +264,10 @@ export class Stage {
   /** #GP(0) unless the branch target is canonical (64-bit code only). */
   checkTarget(target: I64): void {
     if (!this.form.long) return;
-    this.faultIf(this.path.nonCanonical(target), Vector.GP);
+    // What is canonical with 48 bits is so with 57 too: CR4 is asked only when it matters.
+    this.b.if(target.shl(16).shrS(16).ne(target), () =>
+      this.faultIf(this.path.nonCanonical(target), Vector.GP),
+    );
   }
 
   // ---- Memory by segment and offset -----------------------------------------------------------------

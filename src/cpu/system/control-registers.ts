@@ -19,7 +19,6 @@ import {
   writeRegister,
 } from "./helper.ts";
 import { hasFeature, identityOf } from "./identity.ts";
-import { mmuServices } from "./mmu-services.ts";
 import { is64BitCode, isCanonical, nextRip } from "./modes.ts";
 import { readMemoryOperand, writeMemoryOperand } from "./operand.ts";
 import { checkUmip, requireCpl0 } from "./table-registers.ts";
@@ -63,7 +62,7 @@ function changed(core: Core, cpu: CpuState, record: RecordView): HelperResult {
 
 /** PAE paging loads its four page-directory-pointer entries now: #GP(0) if reserved bits are set. */
 function loadPdptes(core: Core, cpu: CpuState, cr3: bigint): void {
-  if (!mmuServices(core).loadPdptes(cpu, Number(cr3 & 0xffff_ffffn) | 0)) throw gp();
+  if (!core.translation.loadPdptes(cpu, Number(cr3 & 0xffff_ffffn) | 0)) throw gp();
 }
 
 function usesPae(cr0: number, cr4: number, efer: number): boolean {

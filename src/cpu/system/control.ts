@@ -17,7 +17,6 @@ import {
   type SystemHelpers,
 } from "./helper.ts";
 import { hasFeature, identityOf } from "./identity.ts";
-import { mmuServices } from "./mmu-services.ts";
 import { is64BitCode, isCanonical, nextRip } from "./modes.ts";
 import { checkedAddress, operandAddress } from "./operand.ts";
 import { requireCpl0 } from "./table-registers.ts";
@@ -52,7 +51,7 @@ const invpcid: Helper = (core, cpu, record) => {
   if (type === 0n && !isCanonical(cpu, linear)) throw new Fault(Vector.GP, 0);
   const current = pcidsOff ? 0n : cpu.u64(L.CR3) & 0xfffn;
   if (type === 0n && low === current) core.translation.flushPage(cpu, linear);
-  else if (type <= 1n) mmuServices(core).flushPcid(cpu, Number(low));
+  else if (type <= 1n) core.translation.flushPcid(cpu, Number(low));
   else core.translation.flushAll(cpu);
   return leave(cpu, record);
 };

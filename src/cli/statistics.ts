@@ -38,6 +38,13 @@ function byCount(entries: Iterable<readonly [string, number]>): Counts {
 
 const hexVector = (vector: number): string => `0x${vector.toString(16).padStart(2, "0")}`;
 
+/** Messages with their counts. The bus reports an access once and counts repetitions itself. */
+function unknownCounts(machine: Machine): [string, number][] {
+  const others = [...machine.unknown].filter(([message]) => !message.startsWith("bus: "));
+  const accesses = [...machine.platform.bus.unknownAccesses];
+  return [...others, ...accesses.map(([access, n]): [string, number] => [`bus: ${access}`, n])];
+}
+
 /** Watches a run from its start. */
 export class RunStatistics {
   readonly events = new EventCounts();
@@ -78,7 +85,7 @@ export class RunStatistics {
       ringTransitions: byCount(rings),
       mmu: { readMisses, writeMisses, executeMisses, ...mmu },
       codeCache: { ...machine.processor.code.counters },
-      unknown: byCount(machine.unknown),
+      unknown: byCount(unknownCounts(machine)),
     };
   }
 

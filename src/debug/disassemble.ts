@@ -77,9 +77,8 @@ const BEFORE = 64;
 const AFTER = 48;
 
 /**
- * Lines around RIP, the one at RIP marked. x86 code cannot be read backwards: of all starting points before
- * RIP, one is taken from which the decoded instructions meet RIP; wrong starts fall into step soon, so the
- * last few lines before RIP are nearly always right, and the first are left out.
+ * Lines around RIP, the one at RIP marked. What lies before RIP is found by `leadUp` and nearly always right;
+ * its first instructions, which may not be, are left out.
  */
 export function disassembleAround(
   disassemble: Disassembler,
@@ -120,21 +119,38 @@ function peekBack(peek: PeekLinear, linear: bigint): Uint8Array {
   return inPage < wanted ? peek(linear - BigInt(inPage), inPage) : new Uint8Array(0);
 }
 
-/** Instructions that end exactly where `bytes` end. */
+/**
+ * Instructions that end exactly where `bytes` end. Wherever decoding starts, it falls into step with the
+ * program after a few instructions: going back from the end, the way that most starts come by is taken.
+ */
 function leadUp(
   disassemble: Disassembler,
   bytes: Uint8Array,
   rip: bigint,
   bits: 16 | 32 | 64,
 ): Instruction[] {
-  for (let skip = 0; skip < bytes.length; skip++) {
-    const list = disassemble(bytes.subarray(skip), rip + BigInt(skip), bits);
-    const last = list.at(-1);
-    if (last !== undefined && list.every((instruction) => instruction.valid)) {
-      return list.map((instruction) => ({ ...instruction, offset: instruction.offset + skip }));
-    }
+  const end = bytes.length;
+  const at = Array.from({ length: end }, (_, offset): Instruction => {
+    const instruction = disassemble(bytes.subarray(offset), rip + BigInt(offset), bits, 1)[0]!;
+    return { ...instruction, offset };
+  });
+  const next = (offset: number): number => (at[offset]!.valid ? offset + at[offset]!.bytes.length : -1);
+  /** How many starts come by an offset. */
+  const starts = new Array<number>(end + 1).fill(1);
+  for (let offset = 0; offset < end; offset++) {
+    const then = next(offset);
+    if (then >= 0 && then <= end) starts[then]! += starts[offset]!;
   }
-  return [];
+  const path: Instruction[] = [];
+  for (let offset = end; ; ) {
+    let best = -1;
+    for (let before = Math.max(0, offset - MAX_LENGTH); before < offset; before++) {
+      if (next(before) === offset && (best < 0 || starts[before]! > starts[best]!)) best = before;
+    }
+    if (best < 0) return path.reverse();
+    path.push(at[best]!);
+    offset = best;
+  }
 }
 
 /** The selector and offset of the next instruction, for messages. */

@@ -1,0 +1,93 @@
+/** Runs a guest test to its end under this emulator or under QEMU and reads its report. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { Machine } from "../../src/machine/machine.ts";
+import type { Guest } from "./build.ts";
+
+export type Verdict =
+  | { readonly kind: "ok" }
+  | { readonly kind: "skip"; readonly reason: string }
+  | { readonly kind: "not ok"; readonly line: string };
+
+export interface Report {
+  /** By the name of the check; a check that the run did not reach is absent. */
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** Lines that are no verdict. */
+  readonly other: readonly string[];
+  /** How the run ended: "exit N" with isa-debug-exit's status, "triple-fault", or the emulator's words. */
+  readonly end: string;
+}
+
+/** Status of a run that came to its end: isa-debug-exit doubles 10H and adds 1. */
+export const COMPLETE = "exit 33";
+
+function readReport(console: string, end: string): Report {
+  const verdicts = new Map<string, Verdict>();
+  const other: string[] = [];
+  for (const line of console.split("\n").map((text) => text.replace(/\r$/, ""))) {
+    const match = /^(ok|not ok|skip) (.*)$/.exec(line);
+    if (match === null) {
+      if (line !== "") other.push(line);
+      continue;
+    }
+    const [, word, rest = ""] = match;
+    if (word === "ok") verdicts.set(rest, { kind: "ok" });
+    else if (word === "skip") {
+      const [, name = "", reason = ""] = /^(.*): (.*)$/.exec(rest) ?? [];
+      verdicts.set(name, { kind: "skip", reason });
+    } else {
+      const [, name = rest] = /^(.*): got 0x[0-9a-f]+ expected 0x[0-9a-f]+$/.exec(rest) ?? [];
+      verdicts.set(name, { kind: "not ok", line });
+    }
+  }
+  return { verdicts, other, end };
+}
+
+/** Enough for every test here many times over; a test that hangs ends by it. */
+const INSTRUCTION_LIMIT = 50_000_000;
+const MEMORY_MIB = 64;
+
+export interface EmulatorRun extends Report {
+  readonly instructions: number;
+  readonly machine: Machine;
+}
+
+export function runInEmulator(guest: Guest, cpu: string): EmulatorRun {
+  let console = "";
+  const machine = new Machine({
+    memory: MEMORY_MIB * 2 ** 20,
+    cpu,
+    onConsole: (byte) => {
+      console += String.fromCharCode(byte);
+    },
+  });
+  machine.load({ image: readFileSync(guest.image) });
+  const stop = machine.runSync({ maxInstructions: INSTRUCTION_LIMIT });
+  const end = stop.kind === "debug-exit" ? `exit ${stop.status}` : stop.kind;
+  return { ...readReport(console, end), instructions: machine.instructions, machine };
+}
+
+export function qemuVersion(): string | null {
+  const result = spawnSync("qemu-system-x86_64", ["--version"], { encoding: "utf8" });
+  if (result.status !== 0) return null;
+  return /version (\S+)/.exec(result.stdout)?.[1] ?? "unknown";
+}
+
+export function runInQemu(guest: Guest, cpu: string): Report {
+  const result = spawnSync(
+    "qemu-system-x86_64",
+    [
+      ...["-accel", "tcg", "-cpu", cpu, "-m", `${MEMORY_MIB}M`, "-nodefaults", "-display", "none"],
+      ...["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"],
+      ...["-kernel", guest.image],
+    ],
+    { encoding: "latin1", timeout: 20_000, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  // A triple fault resets the machine, which -no-reboot turns into an ordinary end.
+  const end = result.error
+    ? result.error.message
+    : result.status === 0
+      ? "triple-fault"
+      : `exit ${result.status}`;
+  return readReport(result.stdout, end);
+}

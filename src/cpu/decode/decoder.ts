@@ -1,6 +1,10 @@
 /**
- * Bytes to records: prefixes, opcode, ModRM, SIB, displacement, immediate, in the order of SDM vol. 2
- * figure 2-1. What an instruction means is found in the rows; what it is done by, in the handlers.
+ * Bytes to records, in the order of SDM vol. 2 figure 2-1: prefixes and opcode (`prefixes.ts`), ModRM, SIB and
+ * displacement (`address-form.ts`), immediates. What an instruction means is found in the rows; what it is
+ * done by, in the handlers.
+ *
+ * An instruction is fetched whole before it is judged: too few bytes come before too many, and both before
+ * #UD, as on a processor.
  */
 import {
   CONST_10000,
@@ -18,13 +22,15 @@ import {
 } from "../layout.ts";
 import { Mode } from "../modes.ts";
 import type { Form } from "../semantics/stage.ts";
+import { AddressForm } from "./address-form.ts";
+import { ByteCursor } from "./byte-cursor.ts";
+import { Prefixes } from "./prefixes.ts";
 import * as R from "./record.ts";
 import { RecordFlag } from "./record.ts";
-import { Prefix, RowIndex, type Selector } from "./row-index.ts";
+import { RowIndex, type Selector } from "./row-index.ts";
 import type { OperandSpec, Row } from "./rows.ts";
 
-/** Longest instruction, SDM vol. 2 2.3.11. */
-export const MAX_LENGTH = 15;
+export { MAX_LENGTH } from "./byte-cursor.ts";
 
 /** What `decode` found, beside the record it wrote. */
 export const Outcome = {
@@ -43,23 +49,6 @@ export interface HandlerSource {
   handler(form: Form): number;
 }
 
-const LEGACY_PREFIXES = new Uint8Array(256);
-for (const byte of [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3])
-  LEGACY_PREFIXES[byte] = 1;
-
-const SEGMENT_OF_PREFIX: Record<number, number> = {
-  38: Segment.ES,
-  46: Segment.CS,
-  54: Segment.SS,
-  62: Segment.DS,
-  100: Segment.FS,
-  101: Segment.GS,
-};
-
-/** 16-bit addressing, SDM vol. 2 table 2-1: base and index register numbers, -1 for none. */
-const BASE_16 = [3, 3, 5, 5, 6, 7, 5, 3];
-const INDEX_16 = [6, 7, 6, 7, -1, -1, -1, -1];
-
 /** The operand kinds that put something into each register field of the record. */
 const KINDS_A = "GVPSsCD";
 const KINDS_B = "EWQMRUNZ";
@@ -76,6 +65,8 @@ interface Plan {
   readonly repeat: boolean;
   readonly end: boolean;
   readonly lock: boolean;
+  readonly i64: boolean;
+  readonly o64: boolean;
   readonly protectedOnly: boolean;
   readonly d64: boolean;
   readonly f64: boolean;
@@ -100,6 +91,8 @@ function planOf(row: Row): Plan {
     repeat: has("rep"),
     end: has("end"),
     lock: has("lock"),
+    i64: has("i64"),
+    o64: has("o64"),
     protectedOnly: has("protected"),
     d64: has("d64"),
     f64: has("f64"),
@@ -111,6 +104,7 @@ function planOf(row: Row): Plan {
 }
 
 const SIZE_INDEX: Record<number, number> = { 2: 0, 4: 1, 8: 2 };
+const REPEAT = ["", "rep", "repne"] as const;
 
 export class Decoder {
   readonly #rows: readonly Row[];
@@ -119,6 +113,12 @@ export class Decoder {
   readonly #plans: { long: (Plan | undefined)[]; legacy: (Plan | undefined)[] } = { long: [], legacy: [] };
   readonly #handlers: HandlerSource;
   readonly #selector: Selector = { map: 0, opcode: 0, prefix: 0, modrm: 0, vex: false, vexL: 0, w: 0 };
+
+  readonly #cursor = new ByteCursor();
+  readonly #prefixes = new Prefixes();
+  readonly #address = new AddressForm();
+  #immLow = 0;
+  #immHigh = 0;
 
   /** Length and row of the instruction last decoded, and whether it ends its block or stands alone. */
   length = 0;
@@ -129,14 +129,11 @@ export class Decoder {
   constructor(rows: readonly Row[], features: ReadonlySet<string>, handlers: HandlerSource) {
     const on = rows.filter((row) => row.feature === "" || features.has(row.feature));
     this.#rows = rows;
-    this.#long = new RowIndex(
-      on.filter((row) => !row.attributes.has("i64")),
-      rows,
-    );
-    this.#legacy = new RowIndex(
-      on.filter((row) => !row.attributes.has("o64")),
-      rows,
-    );
+    // Rows of the other code size come last: their instructions are fetched whole before they are #UD.
+    const without = (attribute: string) => on.filter((row) => !row.attributes.has(attribute));
+    const only = (attribute: string) => on.filter((row) => row.attributes.has(attribute));
+    this.#long = new RowIndex([...without("i64"), ...only("i64")], rows);
+    this.#legacy = new RowIndex([...without("o64"), ...only("o64")], rows);
     this.#handlers = handlers;
   }
 
@@ -161,316 +158,239 @@ export class Decoder {
     out: DataView,
     record: number,
   ): number {
+    const cursor = this.#cursor;
+    const prefixes = this.#prefixes;
+    const address = this.#address;
     const long = (mode & Mode.SIZE) === Mode.CODE_64;
-    const limit = Math.min(end, at + MAX_LENGTH);
-    const short = () => (end - at >= MAX_LENGTH ? Outcome.TOO_LONG : Outcome.MORE);
-    let p = at;
-    let operand66 = false;
-    let address67 = false;
-    let segmentPrefix = -1;
-    let lock = false;
-    let repeat = 0;
-    let rex = 0;
+    cursor.open(code, at, end);
+    prefixes.read(cursor, mode);
+    address.reset();
+    const row = cursor.short ? null : this.#findRow(cursor, long);
+    if (cursor.short) return cursor.tooLong ? Outcome.TOO_LONG : Outcome.MORE;
+    if (row === null) return this.#skipUndefined(cursor, mode);
+    const plan = this.#planOf(row, long);
+    const operandSize = operandSizeOf(plan, row, prefixes, mode);
+    const addressSize = addressSizeOf(prefixes, mode);
 
-    // Prefixes. A REX prefix counts only right before the opcode (SDM vol. 2 2.2.1).
-    let opcode: number;
-    for (;;) {
-      if (p >= limit) return short();
-      opcode = code[p++]!;
-      if (LEGACY_PREFIXES[opcode]) {
-        rex = 0;
-        if (opcode === 0x66) operand66 = true;
-        else if (opcode === 0x67) address67 = true;
-        else if (opcode === 0xf0) lock = true;
-        else if (opcode >= 0xf2) repeat = opcode;
-        else if (!long || opcode >= 0x64) segmentPrefix = SEGMENT_OF_PREFIX[opcode]!;
-      } else if (long && (opcode & 0xf0) === 0x40) rex = opcode;
-      else break;
-    }
-
-    let rexW = (rex >> 3) & 1;
-    let rexR = (rex & 4) << 1;
-    let rexX = (rex & 2) << 2;
-    let rexB = (rex & 1) << 3;
-    let map = 0;
-    let prefix: number =
-      repeat === 0xf3 ? Prefix.F3 : repeat === 0xf2 ? Prefix.F2 : operand66 ? Prefix.P66 : Prefix.NONE;
-    let vex = false;
-    let vexL = 0;
-    let vvvv = 0;
-
-    if (opcode === 0x0f) {
-      if (p >= limit) return short();
-      opcode = code[p++]!;
-      map = 1;
-      if (opcode === 0x38 || opcode === 0x3a) {
-        map = opcode === 0x38 ? 2 : 3;
-        if (p >= limit) return short();
-        opcode = code[p++]!;
-      }
-    } else if ((opcode & 0xfe) === 0xc4) {
-      if (p >= limit) return short();
-      const byte1 = code[p]!;
-      // Outside 64-bit mode C4 and C5 are LES and LDS unless ModRM.mod would be 3 (SDM vol. 2 2.3.5).
-      if (long || (byte1 >= 0xc0 && !(mode & Mode.REAL_OR_V86))) {
-        vex = true;
-        if (rex !== 0 || operand66 || repeat !== 0 || lock) return Outcome.UNDEFINED;
-        let byte2 = byte1;
-        p++;
-        rexR = byte1 & 0x80 ? 0 : 8;
-        map = 1;
-        if (opcode === 0xc4) {
-          if (p >= limit) return short();
-          byte2 = code[p++]!;
-          rexX = byte1 & 0x40 ? 0 : 8;
-          rexB = byte1 & 0x20 ? 0 : 8;
-          map = byte1 & 0x1f;
-          rexW = byte2 >> 7;
-          if (map === 0 || map > 3) return Outcome.UNDEFINED;
-        }
-        vvvv = (~byte2 >> 3) & 15;
-        vexL = (byte2 >> 2) & 1;
-        prefix = [Prefix.NONE, Prefix.P66, Prefix.F3, Prefix.F2][byte2 & 3]!;
-        if (!long) {
-          rexR = 0;
-          rexX = 0;
-          rexB = 0;
-          rexW = 0;
-          vvvv &= 7;
-        }
-        if (p >= limit) return short();
-        opcode = code[p++]!;
+    let memory = false;
+    if (row.hasModrm) {
+      const modrm = cursor.u8();
+      if (modrm < 0xc0 && !plan.modreg) {
+        memory = true;
+        address.read(cursor, modrm, addressSize, prefixes, long);
       }
     }
+    this.#readImmediates(cursor, plan, operandSize, addressSize);
+    if (cursor.short) return cursor.tooLong ? Outcome.TOO_LONG : Outcome.MORE;
 
+    if (prefixes.undefined || (long ? plan.i64 : plan.o64)) return Outcome.UNDEFINED;
+    if (plan.protectedOnly && mode & Mode.REAL_OR_V86) return Outcome.UNDEFINED;
+    if (prefixes.lock && !(plan.lock && memory)) return Outcome.UNDEFINED;
+    if (prefixes.vex && plan.c === null && prefixes.vvvv !== 0) return Outcome.UNDEFINED;
+    this.length = cursor.length;
+    this.row = row;
+    if (!this.#writeRegisters(plan, row, memory, operandSize, addressSize, out, record))
+      return Outcome.UNDEFINED;
+    this.#writeAddress(plan, long, operandSize, addressSize, pageOffset, out, record);
+    if (plan.raw) {
+      this.#immLow = prefixes.opcode | (this.#selector.modrm << 8);
+      this.#immHigh = 0;
+    }
+    out.setInt32(record + R.R_IMM, this.#immLow, true);
+    out.setInt32(record + R.R_IMM + 4, this.#immHigh, true);
+    const repeat = plan.repeat ? (prefixes.repeat === 0xf3 ? 1 : prefixes.repeat === 0xf2 ? 2 : 0) : 0;
+    const handler = this.#handlerOf(plan, {
+      row,
+      long,
+      operandSize,
+      addressSize,
+      memory,
+      repeat: REPEAT[repeat]!,
+    });
+    out.setUint16(record + R.R_HANDLER, handler, true);
+    this.endsBlock = plan.end;
+    this.standsAlone = repeat !== 0;
+    return Outcome.OK;
+  }
+
+  #findRow(cursor: ByteCursor, long: boolean): Row | null {
+    const prefixes = this.#prefixes;
     const index = long ? this.#long : this.#legacy;
-    let modrm = 0;
-    const mapSlot = vex ? map + 4 + vexL * 4 : map;
-    const mayHaveModrm = index.hasModrm(mapSlot, opcode);
-    if (mayHaveModrm) {
-      if (p >= limit) return short();
-      modrm = code[p]!;
-    }
     const s = this.#selector;
-    s.map = map;
-    s.opcode = opcode;
-    s.prefix = prefix;
-    s.modrm = modrm;
-    s.vex = vex;
-    s.vexL = vexL;
-    s.w = rexW;
-    const row = index.find(s);
-    if (row === null) return Outcome.UNDEFINED;
+    s.map = prefixes.map;
+    s.opcode = prefixes.opcode;
+    s.prefix = prefixes.mandatory;
+    s.vex = prefixes.vex;
+    s.vexL = prefixes.vexL;
+    s.w = prefixes.w;
+    s.modrm = index.hasModrm(s) ? cursor.peek() : 0;
+    return index.find(s);
+  }
+
+  #planOf(row: Row, long: boolean): Plan {
     const plans = long ? this.#plans.long : this.#plans.legacy;
     let plan = plans[row.id];
     if (plan === undefined) {
       plan = planOf(row);
       plans[row.id] = plan;
     }
-    if (plan.protectedOnly && mode & Mode.REAL_OR_V86) return Outcome.UNDEFINED;
+    return plan;
+  }
 
-    // Operand and address size, SDM vol. 1 3.6.
-    const size66 = operand66 && row.prefix !== "66";
-    let operandSize: 2 | 4 | 8;
-    let addressSize: 2 | 4 | 8;
-    if (long) {
-      addressSize = address67 ? 4 : 8;
-      if (plan.f64 || rexW) operandSize = 8;
-      else if (size66) operandSize = 2;
-      else operandSize = plan.d64 ? 8 : 4;
-    } else {
-      const wide = (mode & Mode.SIZE) === Mode.CODE_32;
-      operandSize = wide !== size66 ? 4 : 2;
-      addressSize = wide !== address67 ? 4 : 2;
+  /**
+   * An opcode without a row is still fetched as far as its length is known: beyond the one-byte map all have a
+   * ModRM byte, and map 0F3A an immediate.
+   */
+  #skipUndefined(cursor: ByteCursor, mode: number): number {
+    const prefixes = this.#prefixes;
+    const long = (mode & Mode.SIZE) === Mode.CODE_64;
+    if (prefixes.map > 0 || (long ? this.#long : this.#legacy).hasModrm(this.#selector)) {
+      const modrm = cursor.u8();
+      if (modrm < 0xc0) this.#address.read(cursor, modrm, addressSizeOf(prefixes, mode), prefixes, long);
+      if (prefixes.map === 3) cursor.u8();
     }
+    if (cursor.short) return cursor.tooLong ? Outcome.TOO_LONG : Outcome.MORE;
+    return Outcome.UNDEFINED;
+  }
 
-    // ModRM, SIB and displacement.
-    const hasModrm = row.hasModrm;
-    let memory = false;
-    let flags = lock ? RecordFlag.LOCK : 0;
-    let base = ZERO;
-    let indexRegister = ZERO;
-    let scale = 0;
-    let displacement = 0;
-    let ripRelative = false;
-    let segment: number = Segment.DS;
-    if (hasModrm) {
-      p++;
-      const mod = modrm >> 6;
-      const rm = modrm & 7;
-      if (mod !== 3 && !plan.modreg) {
-        memory = true;
-        if (addressSize === 2) {
-          if (mod === 0 && rm === 6) {
-            if (p + 2 > limit) return short();
-            displacement = ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
-            p += 2;
-          } else {
-            base = GPR + BASE_16[rm]! * 8;
-            if (INDEX_16[rm]! >= 0) indexRegister = GPR + INDEX_16[rm]! * 8;
-            if (BASE_16[rm] === 5) segment = Segment.SS;
-            if (mod === 1) {
-              if (p >= limit) return short();
-              displacement = (code[p++]! << 24) >> 24;
-            } else if (mod === 2) {
-              if (p + 2 > limit) return short();
-              displacement = ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
-              p += 2;
-            }
-          }
-        } else {
-          let baseNumber = rm;
-          let noBase = false;
-          if (rm === 4) {
-            if (p >= limit) return short();
-            const sib = code[p++]!;
-            baseNumber = sib & 7;
-            scale = sib >> 6;
-            const indexNumber = ((sib >> 3) & 7) | rexX;
-            if (indexNumber !== 4) indexRegister = GPR + indexNumber * 8;
-            else scale = 0;
-            noBase = baseNumber === 5 && mod === 0;
-          } else if (rm === 5 && mod === 0) {
-            noBase = true;
-            ripRelative = long;
-          }
-          if (!noBase) {
-            base = GPR + (baseNumber | rexB) * 8;
-            if (rexB === 0 && (baseNumber === 4 || baseNumber === 5)) segment = Segment.SS;
-          }
-          if (mod === 1) {
-            if (p >= limit) return short();
-            displacement = (code[p++]! << 24) >> 24;
-          } else if (mod === 2 || noBase) {
-            if (p + 4 > limit) return short();
-            displacement = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
-            p += 4;
-          }
-        }
-      }
-    }
-    if (segmentPrefix >= 0) segment = segmentPrefix;
-    if (lock && !(plan.lock && memory)) return Outcome.UNDEFINED;
-
-    // Immediates, sign-extended.
-    let immLow = 0;
-    let immHigh = 0;
+  /** Immediates, sign-extended into `#immLow` and `#immHigh`; a branch displacement into the address form. */
+  #readImmediates(cursor: ByteCursor, plan: Plan, operandSize: number, addressSize: number): void {
+    this.#immLow = 0;
+    this.#immHigh = 0;
     for (let i = 0; i < plan.immediates.length; i++) {
-      const spec = plan.immediates[i]!;
-      let width: number;
-      if (spec.kind === "O") width = addressSize;
-      else if (spec.kind === "A") width = operandSize + 2;
-      else if (spec.size === "b") width = 1;
-      else if (spec.size === "w") width = 2;
-      else if (spec.size === "z") width = operandSize === 2 ? 2 : 4;
-      else width = operandSize;
-      if (p + width > limit) return short();
+      const { kind, size } = plan.immediates[i]!;
       let low: number;
-      if (width === 1) low = (code[p]! << 24) >> 24;
-      else if (width === 2) low = ((code[p]! | (code[p + 1]! << 8)) << 16) >> 16;
-      else low = code[p]! | (code[p + 1]! << 8) | (code[p + 2]! << 16) | (code[p + 3]! << 24);
-      let high = low >> 31;
-      if (spec.kind === "A") {
-        if (operandSize === 2) low = code[p]! | (code[p + 1]! << 8);
-        high = code[p + width - 2]! | (code[p + width - 1]! << 8);
-      } else if (width === 8) {
-        high = code[p + 4]! | (code[p + 5]! << 8) | (code[p + 6]! << 16) | (code[p + 7]! << 24);
-      } else if (spec.kind === "O") {
-        if (width === 2) low &= 0xffff;
-        high = 0;
+      let high: number;
+      if (kind === "A") {
+        // ptr16:16 and ptr16:32: the offset comes first.
+        low = operandSize === 2 ? cursor.u16() : cursor.i32();
+        high = cursor.u16();
+      } else if (kind === "O") {
+        low = addressSize === 2 ? cursor.u16() : cursor.i32();
+        high = addressSize === 8 ? cursor.i32() : 0;
+      } else if (size === "b") {
+        low = cursor.i8();
+        high = low >> 31;
+      } else if (size === "w" || operandSize === 2) {
+        low = cursor.i16();
+        high = low >> 31;
+      } else {
+        low = cursor.i32();
+        high = size === "v" && operandSize === 8 ? cursor.i32() : low >> 31;
       }
-      p += width;
-      if (spec.kind === "J") displacement = low;
+      if (kind === "J") this.#address.displacement = low;
       else if (i === 0) {
-        immLow = low;
-        immHigh = high;
+        this.#immLow = low;
+        this.#immHigh = high;
       } else {
         // The second of two immediates (ENTER Iw,Ib) goes into bits 16-23.
-        immLow = (immLow & 0xffff) | ((low & 0xff) << 16);
-        immHigh = 0;
+        this.#immLow = (this.#immLow & 0xffff) | ((low & 0xff) << 16);
+        this.#immHigh = 0;
       }
     }
-    if (plan.raw) {
-      immLow = opcode | (modrm << 8);
-      immHigh = 0;
-    }
-    if (p - at > MAX_LENGTH) return Outcome.TOO_LONG;
+  }
 
-    const length = p - at;
-    const next = pageOffset + length;
-    if (ripRelative) {
-      base = RIP_PAGE;
-      const absolute = displacement + next;
-      if (absolute > 0x7fff_ffff) {
-        indexRegister = CONST_10000;
-        displacement = absolute - 0x1_0000;
-      } else displacement = absolute;
+  /** @returns false where a register operand does not exist */
+  #writeRegisters(
+    plan: Plan,
+    row: Row,
+    memory: boolean,
+    operandSize: number,
+    addressSize: number,
+    out: DataView,
+    record: number,
+  ): boolean {
+    const prefixes = this.#prefixes;
+    const { modrm } = this.#selector;
+    const rex = prefixes.rex !== 0;
+    const a = plan.a ? registerSlot(plan.a, prefixes.r | ((modrm >> 3) & 7), rex) : 0;
+    if (a < 0) return false;
+    let b = 0;
+    if (row.opcodeRegister) b = registerSlot(plan.b!, prefixes.b | (prefixes.opcode & 7), rex);
+    else if (plan.b && !memory) b = registerSlot(plan.b, prefixes.b | (modrm & 7), rex);
+    let c = plan.c ? registerSlot(plan.c, prefixes.vvvv, true) : 0;
+    if (plan.helper) {
+      c = (plan.byteOperation ? 1 : operandSize) | ((addressSize | (memory ? 0x80 : 0)) << 8);
     }
+    out.setUint16(record + R.R_REG_A, a, true);
+    out.setUint16(record + R.R_REG_B, b, true);
+    out.setUint16(record + R.R_REG_C, c, true);
+    return true;
+  }
+
+  #writeAddress(
+    plan: Plan,
+    long: boolean,
+    operandSize: number,
+    addressSize: number,
+    pageOffset: number,
+    out: DataView,
+    record: number,
+  ): void {
+    const prefixes = this.#prefixes;
+    const address = this.#address;
+    const next = pageOffset + this.length;
+    let { base, index, displacement } = address;
+    if (address.ripRelative) {
+      base = RIP_PAGE;
+      displacement += next;
+      if (displacement > 0x7fff_ffff) {
+        index = CONST_10000;
+        displacement -= 0x1_0000;
+      }
+    }
+    const segment = prefixes.segment >= 0 ? prefixes.segment : address.segment;
+    let flags = segment | (prefixes.lock ? RecordFlag.LOCK : 0);
     // A direct branch has no memory operand: there the flags say to what RIP is truncated.
     const truncated = plan.branch ? operandSize : addressSize;
     if (truncated === 2) flags |= RecordFlag.ADDRESS_16;
     else if (truncated === 4 && !(plan.branch && long)) flags |= RecordFlag.ADDRESS_32;
     if (plan.repeat) {
-      if (repeat === 0xf3) flags |= RecordFlag.REP;
-      else if (repeat === 0xf2) flags |= RecordFlag.REPNE;
+      if (prefixes.repeat === 0xf3) flags |= RecordFlag.REP;
+      else if (prefixes.repeat === 0xf2) flags |= RecordFlag.REPNE;
     }
-    flags |= segment;
-
-    const segmentBase =
-      long && segment < Segment.FS ? ZERO : SEGMENTS + segment * SEGMENT_STRIDE + SEGMENT_BASE;
-    const b = rexB | (modrm & 7);
+    const based = long && segment < Segment.FS ? ZERO : SEGMENTS + segment * SEGMENT_STRIDE + SEGMENT_BASE;
     out.setUint16(record + R.R_NEXT, next, true);
-    out.setUint8(record + R.R_LENGTH, length);
-    const regA = plan.a ? registerSlot(plan.a, rexR | ((modrm >> 3) & 7), rex !== 0) : 0;
-    if (regA < 0) return Outcome.UNDEFINED;
-    out.setUint16(record + R.R_REG_A, regA, true);
-    out.setUint16(
-      record + R.R_REG_B,
-      row.opcodeRegister
-        ? registerSlot(plan.b!, rexB | (opcode & 7), rex !== 0)
-        : plan.b && !memory
-          ? registerSlot(plan.b, b, rex !== 0)
-          : 0,
-      true,
-    );
-    if (plan.helper) {
-      const width = plan.byteOperation ? 1 : operandSize;
-      out.setUint16(record + R.R_REG_C, width | ((addressSize | (memory ? 0x80 : 0)) << 8), true);
-    } else {
-      if (vex && plan.c === null && vvvv !== 0) return Outcome.UNDEFINED;
-      out.setUint16(record + R.R_REG_C, plan.c ? registerSlot(plan.c, vvvv, true) : 0, true);
-    }
+    out.setUint8(record + R.R_LENGTH, this.length);
     out.setUint16(record + R.R_BASE, base, true);
-    out.setUint16(record + R.R_INDEX, indexRegister, true);
-    out.setUint16(record + R.R_SEGMENT_BASE, segmentBase, true);
-    out.setUint8(record + R.R_SCALE, scale);
+    out.setUint16(record + R.R_INDEX, index, true);
+    out.setUint16(record + R.R_SEGMENT_BASE, based, true);
+    out.setUint8(record + R.R_SCALE, address.scale);
     out.setUint8(record + R.R_FLAGS, flags);
     out.setInt32(record + R.R_DISP, displacement, true);
-    out.setInt32(record + R.R_IMM, immLow, true);
-    out.setInt32(record + R.R_IMM + 4, immHigh, true);
+  }
 
-    const repeatIndex = plan.repeat ? (repeat === 0xf3 ? 1 : repeat === 0xf2 ? 2 : 0) : 0;
+  /** The handler's number, remembered by variant so that forms are named once. */
+  #handlerOf(plan: Plan, form: Form): number {
+    const repeat = REPEAT.indexOf(form.repeat);
     const variant =
-      SIZE_INDEX[operandSize]! | (memory ? 4 : 0) | (SIZE_INDEX[addressSize]! << 3) | (repeatIndex << 5);
+      SIZE_INDEX[form.operandSize]! |
+      (form.memory ? 4 : 0) |
+      (SIZE_INDEX[form.addressSize]! << 3) |
+      (repeat << 5);
     let handler = plan.handlers[variant]!;
     if (handler < 0) {
-      handler = this.#handlers.handler({
-        row,
-        long,
-        operandSize,
-        addressSize,
-        memory,
-        repeat: (["", "rep", "repne"] as const)[repeatIndex]!,
-      });
+      handler = this.#handlers.handler(form);
       plan.handlers[variant] = handler;
     }
-    out.setUint16(record + R.R_HANDLER, handler, true);
-    this.length = length;
-    this.row = row;
-    this.endsBlock = plan.end;
-    this.standsAlone = repeatIndex !== 0;
-    return Outcome.OK;
+    return handler;
   }
+}
+
+/** SDM vol. 1 3.6.1. A mandatory 66 is no operand-size prefix. */
+function operandSizeOf(plan: Plan, row: Row, prefixes: Prefixes, mode: number): 2 | 4 | 8 {
+  const narrow = prefixes.operand66 && row.prefix !== "66";
+  if ((mode & Mode.SIZE) === Mode.CODE_64) {
+    if (plan.f64 || prefixes.w) return 8;
+    if (narrow) return 2;
+    return plan.d64 ? 8 : 4;
+  }
+  return ((mode & Mode.SIZE) === Mode.CODE_32) !== narrow ? 4 : 2;
+}
+
+function addressSizeOf(prefixes: Prefixes, mode: number): 2 | 4 | 8 {
+  if ((mode & Mode.SIZE) === Mode.CODE_64) return prefixes.address67 ? 4 : 8;
+  return ((mode & Mode.SIZE) === Mode.CODE_32) !== prefixes.address67 ? 4 : 2;
 }
 
 /** The record's register field for an operand; -1 where the encoding is undefined. */

@@ -22,6 +22,8 @@ export interface Selector {
 const SLOTS = 12 * 256 * 4 * 2 * 16;
 const NO_ROW = 1;
 
+const mapOf = (s: Selector): number => (s.vex ? s.map + 4 + s.vexL * 4 : s.map);
+
 export class RowIndex {
   readonly #candidates: Row[][];
   readonly #rows: readonly Row[];
@@ -41,12 +43,12 @@ export class RowIndex {
   }
 
   /** Rows of an opcode whatever else selects them: tells whether a ModRM byte follows. */
-  hasModrm(map: number, opcode: number): boolean {
-    return this.#candidates[(map << 8) | opcode]!.some((row) => row.hasModrm);
+  hasModrm(s: Selector): boolean {
+    return this.#candidates[(mapOf(s) << 8) | s.opcode]!.some((row) => row.hasModrm);
   }
 
   find(s: Selector): Row | null {
-    const map = s.vex ? s.map + 4 + s.vexL * 4 : s.map;
+    const map = mapOf(s);
     const register = s.modrm >= 0xc0 ? 8 : 0;
     const digit = (s.modrm >> 3) & 7;
     const slot = ((((map << 8) | s.opcode) * 4 + s.prefix) * 2 + s.w) * 16 + register + digit;

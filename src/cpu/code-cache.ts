@@ -13,11 +13,26 @@ import { RECORD_SIZE } from "./decode/record.ts";
 import { Vector } from "./fault.ts";
 import { LINK_OTHER_PAGE } from "./interpreter/main-function.ts";
 import { BUILTINS, Builtin } from "./interpreter/outcome.ts";
-import { CODE_BASE, JUMP_KEY, MODE, RECORDS, RECORDS_SIZE, RIP, RIP_PAGE } from "./layout.ts";
+import {
+  CODE_BASE,
+  FAULT_ERROR,
+  FAULT_VECTOR,
+  JUMP_KEY,
+  MODE,
+  RECORDS,
+  RECORDS_SIZE,
+  RIP,
+  RIP_PAGE,
+  SEGMENT_LIMIT,
+  SEGMENT_STRIDE,
+  SEGMENTS,
+  Segment,
+} from "./layout.ts";
 import { Mode } from "./modes.ts";
 import type { CpuState } from "./state.ts";
 
 const PAGE = 4096;
+const CS_LIMIT = SEGMENTS + Segment.CS * SEGMENT_STRIDE + SEGMENT_LIMIT;
 /** Longest block in instructions; R_COUNT is a byte. */
 const MAX_BLOCK = 64;
 /** Records set aside for single-stepped instructions: never cached, rewritten each time. */
@@ -43,6 +58,13 @@ export interface CodeMemory {
   clearJumpCaches(): void;
 }
 
+/** Where an instruction is fetched from: linear address in halves, and physical. */
+interface FetchAddress {
+  low: number;
+  high: number;
+  physical: number;
+}
+
 interface CodePage {
   /** Record by `offset << 4 | mode`. */
   readonly entries: Map<number, number>;
@@ -59,6 +81,7 @@ export class CodeCache {
   readonly #memory: CodeMemory;
   readonly #pages = new Map<number, CodePage>();
   readonly #fetchBuffer = new Uint8Array(32);
+  readonly #fetchAt: FetchAddress = { low: 0, high: 0, physical: 0 };
   #next = FIRST;
   /** Counters for statistics. */
   readonly counters = { blocks: 0, instructions: 0, invalidations: 0, flushes: 0, lookups: 0 };
@@ -77,21 +100,38 @@ export class CodeCache {
   lookup(cpu: CpuState): number {
     this.counters.lookups++;
     if (this.#next >= END) this.flush();
-    const { view } = cpu;
-    const low = view.getInt32(RIP, true);
-    const high = view.getInt32(RIP + 4, true);
     const mode = cpu.i32(MODE);
+    // Near the end of a code segment every instruction is checked against the limit: not cached.
+    if (this.#bytesToLimit(cpu, mode) < PAGE + MAX_LENGTH) return this.decodeOne(cpu);
+    const at = this.#fetchAddress(cpu, mode);
+    if (at === null) return 0;
+    const record = this.#find(cpu, at, mode);
+    if (record !== 0) {
+      this.#memory.cacheJump(cpu, cpu.i32(RIP), cpu.i32(RIP + 4), cpu.i32(JUMP_KEY), record);
+    }
+    return record;
+  }
+
+  /** How many bytes from RIP the code segment's limit allows. There is none in 64-bit code. */
+  #bytesToLimit(cpu: CpuState, mode: number): number {
+    if ((mode & Mode.SIZE) === Mode.CODE_64) return Number.POSITIVE_INFINITY;
+    const limit = cpu.u32(CS_LIMIT);
+    return limit === 0xffff_ffff ? Number.POSITIVE_INFINITY : limit - cpu.u32(RIP) + 1;
+  }
+
+  /** Translates RIP and sets RIP_PAGE. @returns null when that faults */
+  #fetchAddress(cpu: CpuState, mode: number): FetchAddress | null {
+    const low = cpu.i32(RIP);
+    const high = cpu.i32(RIP + 4);
     // The linear address: RIP + CODE_BASE. The base is 0 in 64-bit code and below 2^32 elsewhere.
     const long = (mode & Mode.SIZE) === Mode.CODE_64;
-    const linearLow = long ? low : (low + view.getInt32(CODE_BASE, true)) | 0;
-    const linearHigh = long ? high : 0;
-    const physical = this.#memory.translateExecute(cpu, linearLow, linearHigh);
-    if (physical < 0) return 0;
-    const offset = physical & (PAGE - 1);
-    this.#setRipPage(cpu, low, high, offset);
-    const record = this.#find(cpu, physical, linearLow, linearHigh, mode);
-    if (record !== 0) this.#memory.cacheJump(cpu, low, high, cpu.i32(JUMP_KEY), record);
-    return record;
+    const at = this.#fetchAt;
+    at.low = long ? low : (low + cpu.i32(CODE_BASE)) | 0;
+    at.high = long ? high : 0;
+    at.physical = this.#memory.translateExecute(cpu, at.low, at.high);
+    if (at.physical < 0) return null;
+    this.#setRipPage(cpu, low, high, at.physical & (PAGE - 1));
+    return at;
   }
 
   /** RIP_PAGE = RIP - offset, 64 bits. */
@@ -101,7 +141,8 @@ export class CodeCache {
     cpu.setI32(RIP_PAGE + 4, low >>> 0 < offset ? high - 1 : high);
   }
 
-  #find(cpu: CpuState, physical: number, linearLow: number, linearHigh: number, mode: number): number {
+  #find(cpu: CpuState, at: FetchAddress, mode: number): number {
+    const { physical } = at;
     const pageNumber = Math.floor(physical / PAGE);
     const offset = physical & (PAGE - 1);
     const key = (offset << 4) | mode;
@@ -112,7 +153,7 @@ export class CodeCache {
       const crossing = page.crossing.get(key);
       // A store to the page of the tail has made the record stale without this page knowing.
       if (crossing && this.#view.getUint16(crossing.record + R.R_HANDLER, true) !== Builtin.STALE) {
-        const tail = this.#memory.translateExecute(cpu, ...nextPage(linearLow, linearHigh));
+        const tail = this.#translateNextPage(cpu, at);
         if (tail < 0) return 0;
         if (Math.floor(tail / PAGE) === crossing.tailPage) return crossing.record;
       }
@@ -129,7 +170,7 @@ export class CodeCache {
         return start;
       }
     }
-    return this.#decodeAlone(cpu, physical, linearLow, linearHigh, mode, this.#next, host !== 0 ? key : -1);
+    return this.#decodeAlone(cpu, at, mode, this.#next, host !== 0 ? key : -1);
   }
 
   #page(pageNumber: number): CodePage {
@@ -214,37 +255,46 @@ export class CodeCache {
     return record + RECORD_SIZE;
   }
 
+  /** Undefined: #UD. Longer than 15 bytes, or past the code segment's limit: #GP(0). */
   #raise(record: number, outcome: number, position: number, count: number): number {
     const end = this.#builtin(record, Builtin.RAISE, position, count);
-    this.#view.setInt32(record + R.R_IMM, outcome === Outcome.TOO_LONG ? Vector.GP : Vector.UD, true);
+    this.#view.setInt32(record + R.R_IMM, outcome === Outcome.UNDEFINED ? Vector.UD : Vector.GP, true);
     return end;
   }
 
+  #translateNextPage(cpu: CpuState, at: FetchAddress): number {
+    const next = (at.low & ~(PAGE - 1)) + PAGE;
+    const carry = next > 0x7fff_ffff || (next === 0 && at.low < 0);
+    return this.#memory.translateExecute(cpu, next | 0, carry ? (at.high + 1) | 0 : at.high);
+  }
+
   /**
-   * One instruction that crosses into the next page or does not lie in RAM. With `key` >= 0 it is cached
-   * under its two physical pages.
+   * One instruction that crosses into the next page, does not lie in RAM, or is wanted alone. With `key` >= 0
+   * it is cached under its two physical pages.
+   * @param allowed bytes that the code segment's limit allows
    */
   #decodeAlone(
     cpu: CpuState,
-    physical: number,
-    linearLow: number,
-    linearHigh: number,
+    at: FetchAddress,
     mode: number,
     record: number,
     key: number,
+    allowed = Number.POSITIVE_INFINITY,
   ): number {
+    const { physical } = at;
     const offset = physical & (PAGE - 1);
-    const head = Math.min(MAX_LENGTH, PAGE - offset);
+    const head = Math.min(MAX_LENGTH, PAGE - offset, allowed);
     const buffer = this.#fetchBuffer;
     this.#fetch(physical, head, 0);
     let outcome = this.#decoder.decode(buffer, 0, head, mode, offset, this.#view, record);
     let tailPage = -1;
-    if (outcome === Outcome.MORE) {
-      const tail = this.#memory.translateExecute(cpu, ...nextPage(linearLow, linearHigh));
+    if (outcome === Outcome.MORE && head < allowed) {
+      const tail = this.#translateNextPage(cpu, at);
       if (tail < 0) return 0;
       tailPage = Math.floor(tail / PAGE);
       this.#fetch(tail, MAX_LENGTH, head);
-      outcome = this.#decoder.decode(buffer, 0, head + MAX_LENGTH, mode, offset, this.#view, record);
+      const end = Math.min(head + MAX_LENGTH, allowed);
+      outcome = this.#decoder.decode(buffer, 0, end, mode, offset, this.#view, record);
     }
     let end: number;
     if (outcome === Outcome.OK) {
@@ -288,16 +338,16 @@ export class CodeCache {
    * @returns as `lookup`
    */
   decodeOne(cpu: CpuState): number {
-    const low = cpu.view.getInt32(RIP, true);
-    const high = cpu.view.getInt32(RIP + 4, true);
     const mode = cpu.i32(MODE);
-    const long = (mode & Mode.SIZE) === Mode.CODE_64;
-    const linearLow = long ? low : (low + cpu.view.getInt32(CODE_BASE, true)) | 0;
-    const linearHigh = long ? high : 0;
-    const physical = this.#memory.translateExecute(cpu, linearLow, linearHigh);
-    if (physical < 0) return 0;
-    this.#setRipPage(cpu, low, high, physical & (PAGE - 1));
-    return this.#decodeAlone(cpu, physical, linearLow, linearHigh, mode, STEP_AREA, -1);
+    const allowed = this.#bytesToLimit(cpu, mode);
+    if (allowed <= 0) {
+      // RIP beyond the limit: #GP(0) (SDM vol. 3A 5.3).
+      cpu.setI32(FAULT_VECTOR, Vector.GP);
+      cpu.setI32(FAULT_ERROR, 0);
+      return 0;
+    }
+    const at = this.#fetchAddress(cpu, mode);
+    return at === null ? 0 : this.#decodeAlone(cpu, at, mode, STEP_AREA, -1, allowed);
   }
 
   /** A store is about to change code in this page: its records become stale. */
@@ -329,10 +379,4 @@ export class CodeCache {
     this.#memory.clearJumpCaches();
     this.#next = FIRST;
   }
-}
-
-/** The linear address of the next page, as halves. */
-function nextPage(low: number, high: number): [number, number] {
-  const next = (low & ~(PAGE - 1)) + PAGE;
-  return [next | 0, next > 0x7fff_ffff || (next === 0 && low < 0) ? (high + 1) | 0 : high];
 }

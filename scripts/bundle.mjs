@@ -15,7 +15,7 @@ const prebuiltMain = {
     const { definitions } = await import("../src/cpu/semantics/index.ts");
     const { bytes, size, forms, helpers } = buildMain(ROWS, definitions);
     const contents = `export const prebuilt = {
-      bytes: Uint8Array.fromBase64(${JSON.stringify(Buffer.from(bytes).toString("base64"))}),
+      bytes: new Uint8Array(Buffer.from(${JSON.stringify(Buffer.from(bytes).toString("base64"))}, "base64")),
       size: ${size}, forms: ${JSON.stringify(forms)}, helpers: ${JSON.stringify(helpers)} };`;
     build.onLoad({ filter: /interpreter\/prebuilt\.ts$/ }, () => ({ contents, loader: "js" }));
   },

@@ -26,11 +26,14 @@ export interface LinearMemory {
   read64(address: bigint, access?: number): bigint;
   write(address: bigint, size: 1 | 2 | 4, value: number, access?: number): void;
   write64(address: bigint, value: bigint, access?: number): void;
-  /** Up to 4096 bytes; checks all pages first. */
-  readBytes(address: bigint, length: number, access?: number): Uint8Array;
-  writeBytes(address: bigint, bytes: Uint8Array, access?: number): void;
-  /** Faults exactly as a write of `length` bytes would, and changes nothing but A/D bits. */
-  probeWrite(address: bigint, length: number, access?: number): void;
+  /**
+   * Up to 4096 bytes; checks all pages first. `alignment` in bytes, a power of two: #AC(0) for an address that
+   * lacks it where alignment is checked; 1, the default, never.
+   */
+  readBytes(address: bigint, length: number, access?: number, alignment?: number): Uint8Array;
+  writeBytes(address: bigint, bytes: Uint8Array, access?: number, alignment?: number): void;
+  /** Faults exactly as `writeBytes` would, and changes nothing but A/D bits. */
+  probeWrite(address: bigint, length: number, access?: number, alignment?: number): void;
 }
 
 /** What the system instructions need of address translation. */

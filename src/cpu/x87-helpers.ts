@@ -1,5 +1,5 @@
 /** The x87 instruction set as helpers of emitted code: availability, operands, pending errors. */
-import type { Core } from "./core.ts";
+import { Access, type Core } from "./core.ts";
 import { Fault, Vector } from "./fault.ts";
 import { GPR, MODE, Segment } from "./layout.ts";
 import { Mode } from "./modes.ts";
@@ -8,6 +8,13 @@ import type { CpuState } from "./state.ts";
 import { CONTINUE, type Helper, type RecordView, type SystemHelpers } from "./system/helper.ts";
 import { operandAddress } from "./system/operand.ts";
 import { executeFwait, executeX87, type X87Bus, type X87Outcome, X87State } from "./x87/index.ts";
+
+/** SDM vol. 3A table 6-7: by the operand's length, those of 14 to 108 bytes are FSTENV's and FSAVE's images. */
+const ALIGNMENT: Readonly<Record<number, number>> = { 2: 2, 4: 4, 8: 8, 10: 8, 14: 2, 28: 4, 94: 2, 108: 4 };
+
+function alignmentOf(length: number): number {
+  return ALIGNMENT[length] ?? 1;
+}
 
 /** One instruction's view of the processor. */
 class HelperBus implements X87Bus {
@@ -22,10 +29,16 @@ class HelperBus implements X87Bus {
   }
 
   read(length: number): Uint8Array {
-    return this.#core.memory.readBytes(operandAddress(this.#cpu, this.#record, length, false), length);
+    const address = operandAddress(this.#cpu, this.#record, length, false);
+    return this.#core.memory.readBytes(address, length, Access.READ, alignmentOf(length));
   }
   write(bytes: Uint8Array): void {
-    this.#core.memory.writeBytes(operandAddress(this.#cpu, this.#record, bytes.length, true), bytes);
+    const address = operandAddress(this.#cpu, this.#record, bytes.length, true);
+    this.#core.memory.writeBytes(address, bytes, Access.WRITE, alignmentOf(bytes.length));
+  }
+  probe(length: number): void {
+    const address = operandAddress(this.#cpu, this.#record, length, true);
+    this.#core.memory.probeWrite(address, length, Access.WRITE, alignmentOf(length));
   }
   get flags(): number {
     return this.#cpu.statusFlags;

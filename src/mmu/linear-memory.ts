@@ -53,24 +53,24 @@ export class LinearAccess implements LinearMemory {
     if (this.#operands.pending !== 0) this.#operands.commit();
   }
 
-  readBytes(address: bigint, length: number, access: number = Access.READ): Uint8Array {
+  readBytes(address: bigint, length: number, access: number = Access.READ, alignment = 1): Uint8Array {
     const bytes = new Uint8Array(checkedLength(length));
     this.#begin(address, access);
-    if (!this.#operands.transfer(bytes, this.#lo, this.#hi, Access.READ, this.#key, this.#wrap))
+    if (!this.#operands.transfer(bytes, this.#lo, this.#hi, Access.READ, this.#key, this.#wrap, alignment))
       this.#throw();
     return bytes;
   }
 
-  writeBytes(address: bigint, bytes: Uint8Array, access: number = Access.WRITE): void {
+  writeBytes(address: bigint, bytes: Uint8Array, access: number = Access.WRITE, alignment = 1): void {
     checkedLength(bytes.length);
     this.#begin(address, access);
-    if (!this.#operands.transfer(bytes, this.#lo, this.#hi, Access.WRITE, this.#key, this.#wrap))
+    if (!this.#operands.transfer(bytes, this.#lo, this.#hi, Access.WRITE, this.#key, this.#wrap, alignment))
       this.#throw();
   }
 
-  probeWrite(address: bigint, length: number, access: number = Access.WRITE): void {
+  probeWrite(address: bigint, length: number, access: number = Access.WRITE, alignment = 1): void {
     this.#begin(address, access);
-    if (!this.#operands.probe(this.#lo, this.#hi, checkedLength(length), this.#key, this.#wrap))
+    if (!this.#operands.probe(this.#lo, this.#hi, checkedLength(length), this.#key, this.#wrap, alignment))
       this.#throw();
   }
 

@@ -132,14 +132,14 @@ export class Mmu implements LinearMemory, Translation {
   write64(address: bigint, value: bigint, access?: number): void {
     this.#linear.write64(address, value, access);
   }
-  readBytes(address: bigint, length: number, access?: number): Uint8Array {
-    return this.#linear.readBytes(address, length, access);
+  readBytes(address: bigint, length: number, access?: number, alignment?: number): Uint8Array {
+    return this.#linear.readBytes(address, length, access, alignment);
   }
-  writeBytes(address: bigint, bytes: Uint8Array, access?: number): void {
-    this.#linear.writeBytes(address, bytes, access);
+  writeBytes(address: bigint, bytes: Uint8Array, access?: number, alignment?: number): void {
+    this.#linear.writeBytes(address, bytes, access, alignment);
   }
-  probeWrite(address: bigint, length: number, access?: number): void {
-    this.#linear.probeWrite(address, length, access);
+  probeWrite(address: bigint, length: number, access?: number, alignment?: number): void {
+    this.#linear.probeWrite(address, length, access, alignment);
   }
 
   // ---- Translation -----------------------------------------------------------------------------------------

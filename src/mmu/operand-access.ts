@@ -159,8 +159,7 @@ export class OperandAccess {
    * the TLB key of the access; `wrap`: linear addresses have 32 bits.
    */
   read(lo: number, hi: number, size: number, key: number, wrap: boolean): number {
-    if ((key & KEY_CONTEXT) === Context.USER_ALIGNMENT_CHECK && isMisaligned(lo, size))
-      return this.#misaligned();
+    if (this.#isRefused(lo, hi, size, alignmentOf(size), key, wrap)) return 0;
     const first = this.#first;
     const across = (lo & OFFSET) + size - PAGE;
     if (across <= 0) {
@@ -180,8 +179,7 @@ export class OperandAccess {
   /** As `read`; `update`: the old contents are wanted. After the store, `commit` must follow if `pending`. */
   write(lo: number, hi: number, size: number, key: number, wrap: boolean, update: boolean): number {
     if (this.pending !== 0) this.cancel();
-    if ((key & KEY_CONTEXT) === Context.USER_ALIGNMENT_CHECK && isMisaligned(lo, size))
-      return this.#misaligned();
+    if (this.#isRefused(lo, hi, size, alignmentOf(size), key, wrap)) return 0;
     const first = this.#first;
     const across = (lo & OFFSET) + size - PAGE;
     if (across <= 0) {
@@ -203,10 +201,19 @@ export class OperandAccess {
 
   /**
    * Reads or writes `bytes` (at most a page) at (`lo`, `hi`), checking all before anything changes. `false`:
-   * a fault, as with `read`.
+   * a fault, as with `read`. `alignment`: what the operand must be aligned to where alignment is checked.
    */
-  transfer(bytes: Uint8Array, lo: number, hi: number, access: number, key: number, wrap: boolean): boolean {
+  transfer(
+    bytes: Uint8Array,
+    lo: number,
+    hi: number,
+    access: number,
+    key: number,
+    wrap: boolean,
+    alignment: number,
+  ): boolean {
     const size = bytes.length;
+    if (this.#isRefused(lo, hi, size, alignment, key, wrap)) return false;
     const across = (lo & OFFSET) + size - PAGE;
     const first = this.#first;
     const second = this.#second;
@@ -219,8 +226,9 @@ export class OperandAccess {
     return true;
   }
 
-  /** Whether a store of `size` bytes (at most a page) would be allowed; `false`: a fault, as with `read`. */
-  probe(lo: number, hi: number, size: number, key: number, wrap: boolean): boolean {
+  /** Whether `transfer` could store `size` bytes (at most a page); `false`: a fault, as with `read`. */
+  probe(lo: number, hi: number, size: number, key: number, wrap: boolean, alignment: number): boolean {
+    if (this.#isRefused(lo, hi, size, alignment, key, wrap)) return false;
     const across = (lo & OFFSET) + size - PAGE;
     if (across <= 0) return this.#locate(this.#first, lo, hi, 0, Access.WRITE, key);
     return this.#locateBoth(lo, hi, size, across, Access.WRITE, key, wrap);
@@ -236,12 +244,7 @@ export class OperandAccess {
   /** Canonicality and the page walk; the result is in `walker`, or `faultVector` says why not. */
   #translate(context: ProcessorTranslation, lo: number, hi: number, access: number, who: number): boolean {
     const { cpu, controls } = context;
-    // Vol. 1 3.3.7.1: the bits above the highest in use are copies of it.
-    if (((hi >> controls.canonicalShift) + 1) >>> 0 > 1) {
-      this.faultVector = Vector.GP;
-      this.faultError = 0;
-      return false;
-    }
+    if (!isCanonical(hi, controls.canonicalShift)) return this.#notCanonical();
     if (this.walker.walk(cpu, controls, context.pdptes, lo, hi, access, who)) return true;
     this.statistics.pageFaults++;
     this.faultVector = Vector.PF;
@@ -334,10 +337,28 @@ export class OperandAccess {
     if (hits !== 0) this.onDataBreakpoint?.(this.context.cpu, hits);
   }
 
-  #misaligned(): number {
+  /**
+   * Whether an operand faults whatever its pages are: an end that is not canonical comes before a misaligned
+   * operand, and both come before the page fault of either page.
+   */
+  #isRefused(lo: number, hi: number, size: number, alignment: number, key: number, wrap: boolean): boolean {
+    const misaligned = (key & KEY_CONTEXT) === Context.USER_ALIGNMENT_CHECK && (lo & (alignment - 1)) !== 0;
+    const across = (lo >>> 0) + size > 0x1_0000_0000 && !wrap;
+    if (!misaligned && !across) return false;
+    const shift = this.context.controls.canonicalShift;
+    if (!isCanonical(hi, shift) || (across && !isCanonical((hi + 1) | 0, shift))) {
+      return !this.#notCanonical();
+    }
+    if (!misaligned) return false;
     this.faultVector = Vector.AC;
     this.faultError = 0;
-    return 0;
+    return true;
+  }
+
+  #notCanonical(): false {
+    this.faultVector = Vector.GP;
+    this.faultError = 0;
+    return false;
   }
 
   #publishFault(record: number, operand: number): void {
@@ -354,11 +375,16 @@ export class OperandAccess {
   }
 }
 
+/** Vol. 1 3.3.7.1: the bits above the highest in use are copies of it. */
+function isCanonical(hi: number, shift: number): boolean {
+  return ((hi >> shift) + 1) >>> 0 <= 1;
+}
+
 /**
- * SDM vol. 3A table 6-7: an operand of 2, 4 or 8 bytes is aligned to its size, an 80-bit one to 8 bytes.
- * Wider operands have alignment rules of their own, which raise #GP in the instruction.
+ * SDM vol. 3A table 6-7: an operand of 2, 4 or 8 bytes is aligned to its size, an 80-bit one to 8 bytes, one of
+ * 128 bits to 16. Instructions that demand 16 bytes raise #GP themselves, before they come here.
  */
-function isMisaligned(lo: number, size: number): boolean {
-  if (size <= 8) return (size & (size - 1)) === 0 ? (lo & (size - 1)) !== 0 : false;
-  return size === 10 ? (lo & 7) !== 0 : false;
+function alignmentOf(size: number): number {
+  if ((size & (size - 1)) === 0) return size;
+  return size === 10 ? 8 : 1;
 }

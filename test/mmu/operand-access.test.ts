@@ -285,7 +285,7 @@ describe("faults of operands", () => {
       [4, 4],
       [8, 8],
       [10, 8],
-      [16, 1],
+      [16, 16],
     ] as const) {
       for (let offset = 0; offset < 16; offset++) {
         const aligned = offset % alignment === 0;

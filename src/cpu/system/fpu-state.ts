@@ -150,6 +150,8 @@ function fxArea(cpu: CpuState, record: RecordView, write: boolean): bigint {
 
 const fxsave: Helper = (core, cpu, record) => {
   const address = fxArea(cpu, record, true);
+  // All 512 bytes must be writable, also those that stay as they are.
+  core.memory.probeWrite(address, 512);
   // Without CR4.OSFXSR only the x87 part is saved; XMM8-XMM15 and what follows are left alone outside 64-bit code.
   const sse = (cpu.cr4 & Cr4.OSFXSR) !== 0;
   const bytes = new Uint8Array(sse ? XMM_AREA + xmmCount(cpu) * 16 : XMM_AREA);

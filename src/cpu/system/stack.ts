@@ -105,7 +105,7 @@ export function peekSlots(
     return slots;
   }
   const address = stackAddress(cpu, stack, 0, count * 8);
-  const bytes = core.memory.readBytes(address, count * 8, Access.READ | stack.access);
+  const bytes = core.memory.readBytes(address, count * 8, Access.READ | stack.access, 8);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < count * 8; at += 8) slots.push(view.getBigUint64(at, true));
   return slots;

@@ -12,6 +12,8 @@ export interface X87Bus {
   read(length: number): Uint8Array;
   /** Writes the operand; all its pages are checked first. */
   write(bytes: Uint8Array): void;
+  /** Throws what `write` of `length` bytes would. */
+  probe(length: number): void;
   /** RFLAGS: FCMOVcc reads CF, PF and ZF. */
   readonly flags: number;
   /** FCOMI and kin: ZF, PF and CF as given; OF, SF and AF become 0. */

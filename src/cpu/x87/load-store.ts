@@ -9,6 +9,7 @@ import {
   type FloatFormat,
   fromBcd,
   fromInteger,
+  IE,
   type IntegerWidth,
   PE,
   toBcd,
@@ -91,7 +92,10 @@ export const fldlg2 = constant(0x3ffd, 0x9a20_9a84_fbcf_f798n, "above half");
 export const fldln2 = constant(0x3ffe, 0xb172_17f7_d1cf_79abn, "above half");
 export const fldz = constant(0, 0n, "none");
 
-/** Stores what `convertTo` makes of ST(0) in memory, and pops if told. */
+/**
+ * Stores what `convertTo` makes of ST(0) in memory, and pops if told. An unmasked exception that keeps the result
+ * back does not keep the operand from being checked: a memory fault comes first.
+ */
 function storing(
   length: number,
   empty: bigint,
@@ -101,7 +105,8 @@ function storing(
   return (x) => {
     const { state, env, bus } = x;
     if (state.isEmpty(0)) {
-      if (env.masks & 1) bus.write(toBytes(empty, length));
+      if (env.masks & IE) bus.write(toBytes(empty, length));
+      else bus.probe(length);
       if (stackFault(x, false) && pops) pop(state);
       return;
     }
@@ -113,6 +118,7 @@ function storing(
       env.roundedUp = false;
     }
     if (stored) bus.write(toBytes(value, length));
+    else bus.probe(length);
     finish(x);
     if (stored && pops) pop(state);
   };

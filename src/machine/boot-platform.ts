@@ -55,7 +55,12 @@ export function firmwareOptions(processors: number): FirmwareOptions {
 
 /** @param memorySize bytes of guest RAM, all of it below `RAM_LIMIT` */
 export function bootPlatform(memorySize: number): BootPlatform {
-  const firmwareArea = { base: map.EBDA.base, length: map.HIGH_MEMORY - map.EBDA.base };
+  // The video window between the EBDA and the ROM areas is neither RAM nor reserved, as on a PC.
+  const ram = [
+    { base: map.RAM_BASE, length: map.VGA_WINDOW.base },
+    { base: map.HIGH_MEMORY, length: memorySize - map.HIGH_MEMORY },
+  ];
+  const reserved = [map.EBDA, map.OPTION_ROM_AREA, map.BIOS_AREA, map.PCI_ECAM, map.BIOS_ROM_ABSENT];
   return {
     layout: {
       gdt: map.BOOT_GDT,
@@ -67,10 +72,7 @@ export function bootPlatform(memorySize: number): BootPlatform {
       commandLine: map.COMMAND_LINE,
       highMemory: map.HIGH_MEMORY,
     },
-    memoryMap: buildE820(
-      [{ base: map.RAM_BASE, length: memorySize }],
-      [firmwareArea, map.PCI_ECAM, map.BIOS_ROM_ABSENT],
-    ),
+    memoryMap: buildE820(ram, reserved),
     rsdp: map.ACPI_RSDP,
   };
 }

@@ -1,79 +1,9 @@
-/** The machine of `src/machine/address-map.ts` as the loaders and tables see it, and a guest memory to load into. */
-import type { AcpiPlatform } from "../../src/boot/acpi-platform.ts";
-import { buildE820 } from "../../src/boot/e820.ts";
-import type { FirmwareOptions } from "../../src/boot/firmware.ts";
-import type { BootPlatform, GuestMemory } from "../../src/boot/platform.ts";
-import * as map from "../../src/machine/address-map.ts";
+/** A guest memory to load into, and the machine as the loaders see it. */
+import type { GuestMemory } from "../../src/boot/platform.ts";
+
+export { acpiPlatform, bootPlatform, firmwareOptions } from "../../src/machine/boot-platform.ts";
 
 export const MIB = 0x10_0000;
-
-export function bootPlatform(memorySize: number): BootPlatform {
-  const reserved = [map.EBDA, map.OPTION_ROM_AREA, map.BIOS_AREA, map.PCI_ECAM, map.BIOS_ROM_ABSENT];
-  const ram = [
-    { base: 0, length: map.VGA_WINDOW.base },
-    { base: map.HIGH_MEMORY, length: memorySize - map.HIGH_MEMORY },
-  ];
-  return {
-    layout: {
-      gdt: map.BOOT_GDT,
-      stackTop: map.BOOT_STACK_TOP,
-      zeroPage: map.ZERO_PAGE,
-      pageTables: map.BOOT_PAGE_TABLES,
-      pvhStartInfo: map.PVH_START_INFO,
-      multibootInfo: map.MULTIBOOT_INFO,
-      commandLine: map.COMMAND_LINE,
-      highMemory: map.HIGH_MEMORY,
-    },
-    memoryMap: buildE820(ram, reserved),
-    rsdp: map.ACPI_RSDP,
-  };
-}
-
-export function acpiPlatform(processors: number): AcpiPlatform {
-  return {
-    rsdp: map.ACPI_RSDP,
-    tables: map.ACPI_TABLES,
-    localApicIds: Array.from({ length: processors }, (_, index) => map.localApicId(index)),
-    localApicAddress: map.LOCAL_APIC.base,
-    ioapic: { id: map.ioapicId(processors), address: map.IOAPIC.base, gsiBase: map.IOAPIC_GSI_BASE },
-    pitGsi: map.GSI_PIT,
-    sci: map.GSI_SCI,
-    pm: {
-      event: map.ACPI_PM1A_EVENT,
-      control: map.ACPI_PM1A_CONTROL,
-      timer: map.ACPI_PM_TIMER,
-      timerBits: 24,
-    },
-    reset: { port: map.ACPI_RESET_PORT, value: map.ACPI_RESET_VALUE },
-    s5SleepType: map.ACPI_S5_SLEEP_TYPE,
-    centuryIndex: 0x32,
-    pci: {
-      ecam: { base: map.PCI_ECAM.base, firstBus: map.PCI_ECAM_FIRST_BUS, lastBus: map.PCI_ECAM_LAST_BUS },
-      configPorts: map.PORTS.pciConfig,
-      memory32: map.PCI_MMIO_32,
-      memory64: map.PCI_MMIO_64,
-      pirqGsi: map.GSI_PIRQ,
-      pirqIsa: map.IRQ_PIRQ,
-    },
-    com1: { ports: [map.PORTS.com1], irqs: [map.IRQ.com1] },
-    rtc: { ports: [map.PORTS.rtc], irqs: [map.IRQ.rtc] },
-    pit: { ports: [map.PORTS.pit], irqs: [map.IRQ.pit] },
-    keyboard: { ports: [map.PORTS.i8042Data, map.PORTS.i8042Command], irqs: [map.IRQ.keyboard] },
-    mouse: { ports: [], irqs: [map.IRQ.mouse] },
-  };
-}
-
-export function firmwareOptions(processors: number): FirmwareOptions {
-  return {
-    acpi: acpiPlatform(processors),
-    ebda: map.EBDA,
-    com1: map.PORTS.com1.base,
-    smbios: {
-      where: { base: 0xf_0000, length: 4096 },
-      names: { manufacturer: "ukl-emu", product: "ukl-emu PC", version: "1", biosDate: "01/01/2026" },
-    },
-  };
-}
 
 /** Guest RAM in 64 KiB chunks that exist once written with something else than zero; any access outside it throws. */
 export class SparseMemory implements GuestMemory {

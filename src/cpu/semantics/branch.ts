@@ -1,9 +1,9 @@
 /** Near transfers: JMP CALL RET Jcc LOOPcc JrCXZ. */
 import { type I32, type I64, i32, load } from "../../wasm/index.ts";
+import { CONDITIONS } from "../decode/conditions.ts";
 import { Vector } from "../fault.ts";
 import { SEGMENT_LIMIT, SEGMENT_STRIDE, SEGMENTS, Segment } from "../layout.ts";
 import { Gpr } from "../registers.ts";
-import { CONDITIONS } from "./flags.ts";
 import { truncate } from "./operand-reads.ts";
 import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
 

@@ -17,26 +17,6 @@ import { Flag } from "../registers.ts";
 /** Operand width in bytes. */
 export type Width = 1 | 2 | 4 | 8;
 
-/** Condition codes of Jcc, SETcc, CMOVcc in the order of their encodings (SDM vol. 1 appendix B). */
-export const CONDITIONS = [
-  "O",
-  "NO",
-  "B",
-  "NB",
-  "Z",
-  "NZ",
-  "BE",
-  "NBE",
-  "S",
-  "NS",
-  "P",
-  "NP",
-  "L",
-  "NL",
-  "LE",
-  "NLE",
-] as const;
-
 export class Flags {
   readonly #b: FunctionBuilder;
   readonly #cpu: I32;

@@ -1,7 +1,8 @@
 /** Data movement: MOV MOVZX MOVSX MOVSXD MOVNTI LEA XLAT BSWAP MOVBE CMOVcc SETcc, and widening in place. */
 import { type I64, i64, select } from "../../wasm/index.ts";
+import { CONDITIONS } from "../decode/conditions.ts";
 import { Gpr } from "../registers.ts";
-import { CONDITIONS, type Width } from "./flags.ts";
+import type { Width } from "./flags.ts";
 import { readAs, truncate } from "./operand-reads.ts";
 import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
 

@@ -5,28 +5,11 @@
  * F3 0F BC and F3 0F BD are BSF and BSR where BMI1 and LZCNT are absent: the row of the newer instruction
  * comes first, the row without a prefix fits all others.
  */
-const CONDITION_NAMES = [
-  "O",
-  "NO",
-  "B",
-  "NB",
-  "Z",
-  "NZ",
-  "BE",
-  "NBE",
-  "S",
-  "NS",
-  "P",
-  "NP",
-  "L",
-  "NL",
-  "LE",
-  "NLE",
-];
+import { CONDITIONS } from "../conditions.ts";
 
 /** One row for each condition code, whose number is the low half of the opcode. */
 function conditional(high: string, row: (name: string) => string): string[] {
-  return CONDITION_NAMES.map((name, i) => `0F ${high}${i.toString(16).toUpperCase()} | ${row(name)}`);
+  return CONDITIONS.map((name, i) => `0F ${high}${i.toString(16).toUpperCase()} | ${row(name)}`);
 }
 
 export const rows: readonly string[] = [

@@ -2,24 +2,24 @@
  * The one-byte opcode map without x87, far transfers and privileged instructions (`system.ts`).
  * SDM vol. 2 appendix A, table A-2; the groups of the ModRM digit, table A-6.
  */
+import { CONDITIONS } from "../conditions.ts";
 
 /** ADD OR ADC SBB AND SUB XOR CMP: the six forms of one operation in column `base`, and its immediate group. */
 function arithmetic(name: string, digit: number): string[] {
   const opcode = (low: number) => (digit * 8 + low).toString(16).toUpperCase().padStart(2, "0");
   const lock = name === "CMP" ? "" : "lock";
   const undefinedFlags = name === "AND" || name === "OR" || name === "XOR" ? "u=A" : "";
-  const hot = "hot";
   return [
-    `${opcode(0)} | ${name} Eb,Gb | ${lock} ${hot} ${undefinedFlags}`,
-    `${opcode(1)} | ${name} Ev,Gv | ${lock} ${hot} ${undefinedFlags}`,
-    `${opcode(2)} | ${name} Gb,Eb | ${hot} ${undefinedFlags}`,
-    `${opcode(3)} | ${name} Gv,Ev | ${hot} ${undefinedFlags}`,
-    `${opcode(4)} | ${name} AL,Ib | ${hot} ${undefinedFlags}`,
-    `${opcode(5)} | ${name} rAX,Iz | ${hot} ${undefinedFlags}`,
-    `80 /${digit} | ${name} Eb,Ib | ${lock} ${hot} ${undefinedFlags}`,
-    `81 /${digit} | ${name} Ev,Iz | ${lock} ${hot} ${undefinedFlags}`,
+    `${opcode(0)} | ${name} Eb,Gb | ${lock} hot ${undefinedFlags}`,
+    `${opcode(1)} | ${name} Ev,Gv | ${lock} hot ${undefinedFlags}`,
+    `${opcode(2)} | ${name} Gb,Eb | hot ${undefinedFlags}`,
+    `${opcode(3)} | ${name} Gv,Ev | hot ${undefinedFlags}`,
+    `${opcode(4)} | ${name} AL,Ib | hot ${undefinedFlags}`,
+    `${opcode(5)} | ${name} rAX,Iz | hot ${undefinedFlags}`,
+    `80 /${digit} | ${name} Eb,Ib | ${lock} hot ${undefinedFlags}`,
+    `81 /${digit} | ${name} Ev,Iz | ${lock} hot ${undefinedFlags}`,
     `82 /${digit} | ${name} Eb,Ib | ${lock} i64 ${undefinedFlags}`,
-    `83 /${digit} | ${name} Ev,Ib | ${lock} ${hot} ${undefinedFlags}`,
+    `83 /${digit} | ${name} Ev,Ib | ${lock} hot ${undefinedFlags}`,
   ];
 }
 
@@ -36,25 +36,6 @@ function shifts(name: string, digit: number, undefinedFlags: string): string[] {
     `D3 /${digit} | ${name} Ev,CL | ${attributes}`,
   ];
 }
-
-const CONDITION_NAMES = [
-  "O",
-  "NO",
-  "B",
-  "NB",
-  "Z",
-  "NZ",
-  "BE",
-  "NBE",
-  "S",
-  "NS",
-  "P",
-  "NP",
-  "L",
-  "NL",
-  "LE",
-  "NLE",
-];
 
 export const rows: readonly string[] = [
   // ---- 00-3F -----------------------------------------------------------------------------------------
@@ -85,7 +66,7 @@ export const rows: readonly string[] = [
   "6B | IMUL Gv,Ev,Ib | hot u=SZAP",
 
   // ---- 70-7F: short conditional branches ------------------------------------------------------------------
-  ...CONDITION_NAMES.map((name, i) => `7${i.toString(16).toUpperCase()} | J${name} Jb | f64 end hot`),
+  ...CONDITIONS.map((name, i) => `7${i.toString(16).toUpperCase()} | J${name} Jb | f64 end hot`),
 
   // ---- 84-8F -----------------------------------------------------------------------------------------
   "84 | TEST Eb,Gb | hot u=A",

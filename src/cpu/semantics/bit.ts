@@ -2,7 +2,8 @@
 import { type I64, i32, i64 } from "../../wasm/index.ts";
 import { Flag } from "../registers.ts";
 import { bitOf } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, type Operand, type Stage } from "./stage.ts";
+import { MemoryOperand, type Operand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 /**
  * The operand that holds the bit, and the bit's place in it. A bit offset in a register reaches beyond a memory

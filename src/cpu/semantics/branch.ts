@@ -5,7 +5,8 @@ import { Vector } from "../fault.ts";
 import { SEGMENT_LIMIT, SEGMENT_STRIDE, SEGMENTS, Segment } from "../layout.ts";
 import { Gpr } from "../registers.ts";
 import { truncate } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
+import { MemoryOperand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 /** #GP(0) for a target outside the code segment: not canonical in 64-bit code, beyond the limit elsewhere. */
 function checkTarget(s: Stage, target: I64): void {

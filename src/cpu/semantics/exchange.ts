@@ -7,7 +7,8 @@ import { Vector } from "../fault.ts";
 import { GPR } from "../layout.ts";
 import { Gpr } from "../registers.ts";
 import { accumulator } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, RegisterOperand, type Stage } from "./stage.ts";
+import { MemoryOperand, RegisterOperand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 const exchange: Definition = (s) => {
   const first = s.operand(0);

@@ -33,7 +33,8 @@ import {
 import { Mode } from "../modes.ts";
 import { Cr4 } from "../registers.ts";
 import type { Width } from "./flags.ts";
-import { LOAD, type MemoryOperand, STORE, type Stage } from "./stage.ts";
+import { LOAD, type MemoryOperand, STORE } from "./operands.ts";
+import type { Stage } from "./stage.ts";
 
 /** Bits of the slow paths' size argument beside the size in bytes (0-7). */
 export const SLOW_STACK = 0x100;

@@ -1,6 +1,7 @@
 /** BOUND, the undefined instructions, cache line operations. */
 import { Vector } from "../fault.ts";
-import { type Definition, type Definitions, MemoryOperand } from "./stage.ts";
+import { MemoryOperand } from "./operands.ts";
+import type { Definition, Definitions } from "./stage.ts";
 
 /** #BR when the signed index lies outside the two bounds in memory, which are part of the range. */
 const checkBounds: Definition = (s) => {

@@ -4,7 +4,8 @@ import { CONDITIONS } from "../decode/conditions.ts";
 import { Gpr } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { readAs, truncate } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
+import { MemoryOperand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 const move: Definition = (s) => s.operand(0).write(readAs(s.operand(1), s.operand(0).width));
 const moveZeroExtended: Definition = (s) => s.operand(0).write(s.operand(1).read());

@@ -3,7 +3,8 @@ import { type I64, i64 } from "../../wasm/index.ts";
 import { Gpr } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { accumulator, readAs, truncate } from "./operand-reads.ts";
-import type { Definition, Definitions, Operand, Stage } from "./stage.ts";
+import type { Operand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 import { multiplyHighSigned, multiplyHighUnsigned } from "./wide.ts";
 
 const bits = (width: number) => (width * 8) as 8 | 16 | 32 | 64;

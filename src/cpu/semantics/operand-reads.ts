@@ -1,7 +1,8 @@
 /** What many families read in the same way. */
 import { type I64, i64 } from "../../wasm/index.ts";
 import { Gpr } from "../registers.ts";
-import type { Operand, Stage } from "./stage.ts";
+import type { Operand } from "./operands.ts";
+import type { Stage } from "./stage.ts";
 
 /** An operand as wide as the destination: immediates that are narrower are sign-extended. */
 export function readAs(operand: Operand, width: number): I64 {

@@ -6,7 +6,8 @@
  */
 import { type I64, i64 } from "../../wasm/index.ts";
 import { bitOf, signOf, truncate } from "./operand-reads.ts";
-import type { Definition, Definitions, Operand, Stage } from "./stage.ts";
+import type { Operand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 /** The masked count. */
 function countOf(s: Stage, operand: Operand, width: number): I64 {

@@ -5,7 +5,8 @@ import { CPL, FLAGS_SYSTEM, GPR, PENDING, Segment } from "../layout.ts";
 import { Flag, Gpr, STATUS_FLAGS } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { readAs, truncate } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
+import { MemoryOperand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 
 const push: Definition = (s) => s.push(s.operandSize, readAs(s.operand(0), s.operandSize));
 

@@ -10,7 +10,8 @@ import { FLAGS_SYSTEM, TLB_ADDEND, TLB_ENTRIES, TLB_KEY, TLB_READ, TLB_WRITE, ZE
 import { Flag, Gpr } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { truncate } from "./operand-reads.ts";
-import { LOAD, STORE, type Stage } from "./stage.ts";
+import { LOAD, STORE } from "./operands.ts";
+import type { Stage } from "./stage.ts";
 
 /** Short runs are not worth the set-up. */
 const SHORTEST_RUN = 4;

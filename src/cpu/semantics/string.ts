@@ -12,7 +12,8 @@ import { BUDGET, Segment } from "../layout.ts";
 import { Flag, Gpr } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { truncate } from "./operand-reads.ts";
-import { type Definition, type Definitions, MemoryOperand, type Stage } from "./stage.ts";
+import { MemoryOperand } from "./operands.ts";
+import type { Definition, Definitions, Stage } from "./stage.ts";
 import { emitFill, emitRun } from "./string-bulk.ts";
 
 /** One element's worth of forward or backward motion. */

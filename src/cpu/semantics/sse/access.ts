@@ -6,7 +6,8 @@ import { type I32, type I64, i32, i64, lane, load, op, type V128, v128 } from ".
 import { Vector } from "../../fault.ts";
 import { CR0, CR4, FSW, FTW, MXCSR } from "../../layout.ts";
 import { Cr0, Cr4 } from "../../registers.ts";
-import { type MemoryOperand, type Operand, RegisterOperand, type Stage } from "../stage.ts";
+import { type MemoryOperand, type Operand, RegisterOperand } from "../operands.ts";
+import type { Stage } from "../stage.ts";
 
 /** FSW.ES: an unmasked x87 exception waits (SDM vol. 1 8.1.3.3). FSW.TOP is bits 11-13. */
 const FSW_ES = 0x80;

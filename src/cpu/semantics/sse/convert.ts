@@ -4,7 +4,8 @@
  * (with `.q` for a 64-bit integer in a general register).
  */
 import { type Expr, type I32, type I64, i32, lane, op, type V128 } from "../../../wasm/index.ts";
-import type { Definition, Definitions, Operand, Stage } from "../stage.ts";
+import type { Operand } from "../operands.ts";
+import type { Definition, Definitions, Stage } from "../stage.ts";
 import {
   enterMmx,
   readVector,

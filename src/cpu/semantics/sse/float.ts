@@ -4,7 +4,8 @@
  */
 import { choose, type Expr, type I32, i32, op, select, type V128 } from "../../../wasm/index.ts";
 import { Flag } from "../../registers.ts";
-import type { Definition, Definitions, Operand, Stage } from "../stage.ts";
+import type { Operand } from "../operands.ts";
+import type { Definition, Definitions, Stage } from "../stage.ts";
 import { constant, elements, immediateByte, mxcsr, requireSse, shuffle, sources, splat } from "./access.ts";
 import { FloatLanes, type FloatSize, inexactIsQuiet, roundsAsHost, type Shape } from "./lanes.ts";
 

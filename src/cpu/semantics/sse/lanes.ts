@@ -22,7 +22,8 @@ import {
   v128,
 } from "../../../wasm/index.ts";
 import { SCRATCH } from "../../layout.ts";
-import type { Operand, Stage } from "../stage.ts";
+import type { Operand } from "../operands.ts";
+import type { Stage } from "../stage.ts";
 import { mxcsr, writeElement } from "./access.ts";
 
 /** MXCSR fields, SDM vol. 1 10.2.3. */

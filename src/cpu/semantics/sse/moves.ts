@@ -2,7 +2,8 @@
 import { type I32, type I64, i32, lane, load, op, type V128 } from "../../../wasm/index.ts";
 import { FTW, GPR } from "../../layout.ts";
 import { Gpr } from "../../registers.ts";
-import { type Definition, type Definitions, MemoryOperand, type Operand, type Stage } from "../stage.ts";
+import { MemoryOperand, type Operand } from "../operands.ts";
+import type { Definition, Definitions, Stage } from "../stage.ts";
 import {
   elements,
   enterMmx,

@@ -1,6 +1,7 @@
 /** Packed shifts: counts from an immediate, or from the low quadword of a register or memory (SDM vol. 2, PSLLW). */
 import { type I32, type I64, i32, lane, op, select, type V128 } from "../../../wasm/index.ts";
-import { type Definition, type Definitions, ImmediateOperand, type Operand, type Stage } from "../stage.ts";
+import { ImmediateOperand, type Operand } from "../operands.ts";
+import type { Definition, Definitions, Stage } from "../stage.ts";
 import {
   constant,
   IOTA,

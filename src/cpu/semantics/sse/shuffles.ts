@@ -1,6 +1,7 @@
 /** Shuffles, unpacks, packs, blends, inserts and extracts (SDM vol. 2). */
 import { type I32, i32, i64, load, op, select, type V128 } from "../../../wasm/index.ts";
-import { type Definition, type Definitions, RegisterOperand, type Stage } from "../stage.ts";
+import { RegisterOperand } from "../operands.ts";
+import type { Definition, Definitions, Stage } from "../stage.ts";
 import {
   constant,
   elements,

@@ -276,7 +276,7 @@ nmi_hook:
 2:      decq    nmi_depth
 3:      ret
 
-shadows: /* STI and MOV SS hold interrupts off for one instruction (6.8.3). A self-IPI of vector 50H is pending. */
+shadows: /* STI holds interrupts off for one instruction (6.8.3). A self-IPI of vector 50H is pending. */
         movq    $0xfee00000, %rsi
         movl    $0x1ff, 0xf0(%rsi)              /* software-enable the APIC */
         movl    $0, 0x80(%rsi)
@@ -310,19 +310,6 @@ shadows: /* STI and MOV SS hold interrupts off for one instruction (6.8.3). A se
         TRY_END
         cli
         FAULTS  "the interrupt was still pending", 0x50, 0, 2
-        movl    $0, 0xb0(%rsi)
-        movl    $KERNEL_DS, %edx
-        TRY_BEGIN
-        xorl    %eax, %eax
-        movl    $0x00044050, 0x300(%rsi)
-        sti
-        movl    %edx, %ss
-        incl    %eax
-        incl    %eax
-        incl    %eax
-        TRY_END
-        cli
-        EQ      "MOV SS in the shadow of STI extends it by one instruction", %rax, $1
         movl    $0, 0xb0(%rsi)
         ret
 

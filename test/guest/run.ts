@@ -81,7 +81,7 @@ export function runInQemu(guest: Guest, cpu: string): Report {
       ...["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"],
       ...["-kernel", guest.image],
     ],
-    { encoding: "latin1", timeout: 20_000, stdio: ["ignore", "pipe", "pipe"] },
+    { encoding: "latin1", timeout: 10_000, stdio: ["ignore", "pipe", "pipe"] },
   );
   // A triple fault resets the machine, which -no-reboot turns into an ordinary end.
   const end = result.error

@@ -48,8 +48,12 @@ export const FLAGS_SYSTEM = 0x0ac;
 
 /** i64: low 12 bits of every TLB tag that is valid now (translation context and generation). */
 export const TLB_KEY = 0x0b0;
+/** Bits of TLB_KEY that hold the context of accesses: CPL = 3, SMAP, alignment check (`src/mmu/paging.ts`). */
+export const TLB_KEY_CONTEXT = 3;
 /** i32: what a jump-cache entry's key must equal (generation, CPL, code-segment mode). */
 export const JUMP_KEY = 0x0b8;
+/** Bit of JUMP_KEY: CPL = 3. */
+export const JUMP_KEY_USER = 1 << 6;
 /** i32: current privilege level. */
 export const CPL = 0x0bc;
 /** i32: instructions left in this slice; checked at the end of each block. TypeScript may lower it any time. */
@@ -117,6 +121,8 @@ export const MSR_TSC_AUX = 0x310;
 export const MSR_PAT = 0x318;
 export const MSR_XSS = 0x320;
 export const PKRU = 0x328;
+/** i32: `RingControl`: what emitted code may do when rings change. */
+export const RING_CONTROL = 0x368;
 /** i64: the interrupt shadow of STI covers the instruction at this RIP only. */
 export const SHADOW_RIP = 0x330;
 
@@ -175,3 +181,15 @@ export const Exit = {
 
 /** Bits of SHADOW. */
 export const Shadow = { STI: 1, MOV_SS: 2 } as const;
+
+/** Bits of RING_CONTROL; whatever changes one of them calls `modeChanged`, which works them out. */
+export const RingControl = {
+  /** Nobody wants to be told of ring transitions. */
+  UNOBSERVED: 1 << 0,
+  /** CR4.SMAP, where TLB_KEY has the context that it makes. */
+  SMAP: 1 << 1,
+  /** IA32_EFER.SCE */
+  SCE: 1 << 2,
+  /** CR0.AM, where RFLAGS has AC. */
+  AM: 1 << 18,
+} as const;

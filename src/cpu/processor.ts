@@ -25,8 +25,10 @@ import {
   HELPER_VALUE,
   MODE,
   PENDING,
+  RING_CONTROL,
   RIP,
   RIP_PAGE,
+  RingControl,
   SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
   SEGMENT_STRIDE,
@@ -38,7 +40,7 @@ import {
 } from "./layout.ts";
 import { Mode } from "./modes.ts";
 import { EVENT, type ProcessorPort } from "./outside.ts";
-import { Cr0, Efer, Flag } from "./registers.ts";
+import { Cr0, Cr4, Efer, Flag } from "./registers.ts";
 import type { Definitions } from "./semantics/stage.ts";
 import type { CpuState } from "./state.ts";
 import {
@@ -100,10 +102,10 @@ export class Processor implements Core {
   readonly handlers: Handlers;
   readonly decoder: Decoder;
   readonly code: CodeCache;
-  observer: SystemObserver | null = null;
   /** Called before each instruction while set: everything is single-stepped. */
   onStep: ((cpu: CpuState) => void) | null = null;
 
+  #observer: SystemObserver | null = null;
   readonly #mmu: ProcessorMmu;
   readonly #run: (cpu: number, record: number) => number;
   readonly #record: RecordView;
@@ -167,6 +169,15 @@ export class Processor implements Core {
     this.code = new CodeCache(memory, this.decoder, mmu);
   }
 
+  get observer(): SystemObserver | null {
+    return this.#observer;
+  }
+  /** Not while emitted code runs. */
+  set observer(observer: SystemObserver | null) {
+    this.#observer = observer;
+    for (const cpu of this.states) this.#publishRingControl(cpu);
+  }
+
   /** Instructions executed so far in the running slice, exact inside a helper or device access. */
   get spent(): number {
     return this.#sliceBudget - this.#cpu.i32(BUDGET) + this.#uncounted();
@@ -213,7 +224,16 @@ export class Processor implements Core {
     }
     cpu.setI32(MODE, mode);
     cpu.setU64(CODE_BASE, long ? 0n : cpu.u64(cs + SEGMENT_BASE));
+    this.#publishRingControl(cpu);
     this.translation.contextChanged(cpu);
+  }
+
+  #publishRingControl(cpu: CpuState): void {
+    let control = cpu.cr0 & RingControl.AM;
+    if (cpu.cr4 & Cr4.SMAP) control |= RingControl.SMAP;
+    if (cpu.efer & Efer.SCE) control |= RingControl.SCE;
+    if (!this.#observer?.ring) control |= RingControl.UNOBSERVED;
+    cpu.setI32(RING_CONTROL, control);
   }
 
   // ---- Calls from emitted code --------------------------------------------------------------------------

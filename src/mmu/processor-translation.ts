@@ -2,7 +2,17 @@
  * One processor's translation state: paging controls, TLBs, jump cache, the keys that say which entries are
  * valid, and what hides or watches pages from this processor alone.
  */
-import { CODE_BASE, CPL, CR3, FLAGS_SYSTEM, JUMP_KEY, MODE, PKRU, TLB_KEY } from "../cpu/layout.ts";
+import {
+  CODE_BASE,
+  CPL,
+  CR3,
+  FLAGS_SYSTEM,
+  JUMP_KEY,
+  JUMP_KEY_USER,
+  MODE,
+  PKRU,
+  TLB_KEY,
+} from "../cpu/layout.ts";
 import { Cr0, Flag } from "../cpu/registers.ts";
 import type { CpuState } from "../cpu/state.ts";
 import { DataBreakpoints } from "./breakpoints.ts";
@@ -17,7 +27,6 @@ import { KEY_CONTEXT, KEY_GENERATION_SHIFT, Tlb } from "./tlb.ts";
  * the base of the code segment, since a jump cache is asked by RIP and not by linear address. Base 0 is
  * number 0.
  */
-export const JUMP_KEY_USER = 1 << 6;
 const JUMP_KEY_MODE = JUMP_KEY_USER - 1;
 const JUMP_KEY_GENERATION_SHIFT = 7;
 const JUMP_KEY_BASE_SHIFT = 17;

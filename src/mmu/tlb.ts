@@ -29,12 +29,13 @@ import {
   TLB_ENTRIES,
   TLB_ENTRY_SIZE,
   TLB_EXECUTE,
+  TLB_KEY_CONTEXT,
   TLB_READ,
   TLB_WRITE,
 } from "../cpu/layout.ts";
 
 /** Bits of TLB_KEY that hold the `Context`. */
-export const KEY_CONTEXT = 3;
+export const KEY_CONTEXT = TLB_KEY_CONTEXT;
 export const KEY_GENERATION_SHIFT = 2;
 export const GENERATIONS = 1 << (12 - KEY_GENERATION_SHIFT);
 

@@ -31,6 +31,8 @@ export type Attribute =
   | "end"
   /** Done by the TypeScript helper of the same name. */
   | "helper"
+  /** With `helper`: there is a definition too, which does the frequent cases and calls the helper for others. */
+  | "staged"
   /** An arm of the interpreter's main function: frequent in kernels and applications. */
   | "hot"
   /** With `hot`: so is the form with 16-bit operands. */

@@ -1,4 +1,4 @@
-/** Emits the code of one form: the definition of its mnemonic, or a helper call. */
+/** Emits the code of one form: the definition of its mnemonic, or a helper call where there is none. */
 import { type FunctionBuilder, type I32, load } from "../../wasm/index.ts";
 import { Vector } from "../fault.ts";
 import { CPL } from "../layout.ts";
@@ -27,7 +27,7 @@ export function emitForm(form: Form, definitions: Definitions, target: EmitTarge
   const stage = new Stage(b, cpu, form, fields, exits, new MemoryPath(b, cpu, record, imports));
   // SDM: privileged instructions raise #GP(0) unless CPL is 0.
   if (form.row.attributes.has("cpl0")) stage.faultIf(load("i32.load", cpu, CPL), Vector.GP);
-  if (form.row.attributes.has("helper")) {
+  if (form.row.attributes.has("helper") && !form.row.attributes.has("staged")) {
     exits.helper(helperName(form));
     return;
   }

@@ -1,8 +1,9 @@
-/** CLC STC CMC CLD STD CLI STI LAHF SAHF SALC, and hints that do nothing. */
+/** CLC STC CMC CLD STD CLI STI CLAC STAC LAHF SAHF SALC, and hints that do nothing. */
 import { i32, i64, load, select } from "../../wasm/index.ts";
 import { Vector } from "../fault.ts";
 import { CPL, FLAGS_SYSTEM, PENDING, SHADOW, SHADOW_RIP, Shadow } from "../layout.ts";
 import { Flag, Gpr, STATUS_FLAGS } from "../registers.ts";
+import { setContext } from "./ring-switch.ts";
 import type { Definition, Definitions, Stage } from "./stage.ts";
 
 function setSystem(s: Stage, set: number, clear: number): void {
@@ -32,6 +33,16 @@ const setInterrupt: Definition = (s) => {
   });
 };
 
+/** CLAC and STAC: #UD above CPL 0 (SDM vol. 2); the row asks for SMAP. */
+function accessCheck(set: number, clear: number): Definition {
+  return (s) => {
+    s.faultIf(load("i32.load", s.cpu, CPL), Vector.UD);
+    const system = s.b.let(s.systemFlags().and(~clear).or(set));
+    s.b.store("i32.store", s.cpu, system, FLAGS_SYSTEM);
+    setContext(s, system, i32(0));
+  };
+}
+
 /** SF, ZF, AF, PF and CF; OF stays. */
 const storeAh: Definition = (s) => {
   const low = STATUS_FLAGS & 0xff;
@@ -49,6 +60,8 @@ export const flagControl: Definitions = {
   STD: (s) => setSystem(s, Flag.DF, 0),
   CLI: clearInterrupt,
   STI: setInterrupt,
+  CLAC: accessCheck(0, Flag.AC),
+  STAC: accessCheck(Flag.AC, 0),
   // Bit 1 is always set (SDM vol. 1 figure 3-8).
   LAHF: (s) => s.ah().write(s.flags.image().and(0xff).or(2).toU64()),
   SAHF: storeAh,

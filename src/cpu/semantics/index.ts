@@ -7,6 +7,7 @@ import { branches } from "./branch.ts";
 import { division } from "./divide.ts";
 import { exchanges } from "./exchange.ts";
 import { flagControl } from "./flag-control.ts";
+import { returns } from "./iret.ts";
 import { logic } from "./logic.ts";
 import { miscellaneous } from "./miscellaneous.ts";
 import { moves } from "./move.ts";
@@ -17,6 +18,7 @@ import { sseDefinitions } from "./sse/index.ts";
 import { stack } from "./stack.ts";
 import type { Definitions } from "./stage.ts";
 import { strings } from "./string.ts";
+import { systemCalls } from "./system-call.ts";
 
 export const definitions: Definitions = {
   ...arithmetic,
@@ -34,6 +36,8 @@ export const definitions: Definitions = {
   ...strings,
   ...flagControl,
   ...segmentBases,
+  ...systemCalls,
+  ...returns,
   ...miscellaneous,
   ...sseDefinitions,
 };

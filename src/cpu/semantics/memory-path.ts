@@ -146,6 +146,13 @@ export class MemoryPath {
     return host;
   }
 
+  /** Host address of `size` readable bytes if the TLB has them; else `miss`, which must leave. */
+  cached(linear: I64, size: number, miss: (condition: I32) => void): I32 {
+    const entry = this.#entry(linear);
+    miss(this.#hit(entry, linear, size, TLB_READ).eqz());
+    return this.#b.let(this.#host(entry, linear, TLB_READ));
+  }
+
   /** Host address of `size` writable bytes; `settle` has to follow the store. */
   writable(
     stage: Stage,

@@ -6,6 +6,7 @@ import { Flag, Gpr, STATUS_FLAGS } from "../registers.ts";
 import type { Width } from "./flags.ts";
 import { readAs, truncate } from "./operand-reads.ts";
 import { MemoryOperand } from "./operands.ts";
+import { setContext } from "./ring-switch.ts";
 import type { Definition, Definitions, Stage } from "./stage.ts";
 
 const push: Definition = (s) => s.push(s.operandSize, readAs(s.operand(0), s.operandSize));
@@ -93,12 +94,11 @@ const popFlags: Definition = (s) => {
   const updated = b.let(old.and(changeable.xor(~Flag.RF)).or(value.and(changeable)));
   b.store("i32.store", s.cpu, updated, FLAGS_SYSTEM);
   s.flags.setImage(value.and(STATUS_FLAGS));
-  // The run loop has to know of single-stepping, of AC (a part of the translation context under SMAP), and of
-  // a window that opens for a waiting interrupt.
-  const changed = updated.xor(old).and(Flag.AC).or(updated.and(Flag.TF));
+  b.if(updated.xor(old).and(Flag.AC), () => setContext(s, updated, cpl.eq(3)));
+  // The run loop has to know of single-stepping, and of a window that opens for a waiting interrupt.
   const opened = updated.and(old.xor(-1)).and(Flag.IF).ne(0);
   const waiting = load("i32.load", s.cpu, PENDING).ne(0);
-  b.if(changed.or(opened.and(waiting)), () => s.exits.event());
+  b.if(updated.and(Flag.TF).or(opened.and(waiting)), () => s.exits.event());
 };
 
 /** SDM vol. 2, ENTER: the frame pointers of `level - 1` enclosing frames are copied. */

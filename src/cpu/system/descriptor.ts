@@ -48,6 +48,12 @@ export const SystemType = {
   TRAP_GATE_32: 15,
 } as const;
 
+/** What SYSCALL, SYSRET, SYSENTER and SYSEXIT make up without reading a table: flat segments of 4 GiB, DPL 0. */
+export const FLAT_CODE =
+  Attribute.P | Attribute.S | Attribute.G | SegmentType.CODE | SegmentType.READABLE | SegmentType.ACCESSED;
+export const FLAT_DATA =
+  Attribute.P | Attribute.S | Attribute.G | Attribute.DB | SegmentType.WRITABLE | SegmentType.ACCESSED;
+
 /** A descriptor as it lies in its table: two unsigned or signed 32-bit words. */
 export interface Descriptor {
   /** Linear address, for the accessed and busy bits. */

@@ -23,15 +23,30 @@ import type { Core } from "../core.ts";
 import * as R from "../decode/record.ts";
 import { RecordFlag } from "../decode/record.ts";
 import * as L from "../layout.ts";
+import { Flag } from "../registers.ts";
 import type { CpuState } from "../state.ts";
 
 /** Go on with the next record; the helper left RIP alone. */
 export const CONTINUE = 0;
-/** The helper set RIP; find it in the jump cache. Mode, CPL and interruptibility are as before. */
+/** The helper set RIP; find it in the jump cache. Nothing else that the run loop looks at has changed. */
 export const JUMP = 1;
 /** The helper set RIP to the next instruction; modes, pending events and the shadow must be looked at again. */
 export const EVENT = 2;
 export type HelperResult = typeof CONTINUE | typeof JUMP | typeof EVENT;
+
+/**
+ * The result of a transfer that may have loaded RFLAGS: JUMP, unless an event waits, the next instruction has to
+ * be executed by itself, or the shadow of an STI lies on it. Emitted forms (`semantics/ring-switch.ts`) leave in
+ * the same way, so that a run does not depend on who does the transfer.
+ */
+export function transferred(cpu: CpuState): HelperResult {
+  if (cpu.i32(L.PENDING) !== 0 || cpu.i32(L.FLAGS_SYSTEM) & (Flag.TF | Flag.RF)) return EVENT;
+  if (cpu.i32(L.SHADOW) !== 0) {
+    if (cpu.u64(L.SHADOW_RIP) === cpu.rip) return EVENT;
+    cpu.setI32(L.SHADOW, 0);
+  }
+  return JUMP;
+}
 
 export type Helper = (core: Core, cpu: CpuState, record: RecordView) => HelperResult;
 

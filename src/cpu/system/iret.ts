@@ -9,7 +9,7 @@ import { checkTargetRip, observeRing, returnTarget } from "./code-segment.ts";
 import { NMI_BLOCKED } from "./cold-state.ts";
 import { longMode } from "./descriptor.ts";
 import { checkRealRip, loadRealCode, returnStack } from "./far-transfer.ts";
-import { EVENT, type Helper, type HelperResult, type SystemHelpers } from "./helper.ts";
+import { type Helper, type HelperResult, type SystemHelpers, transferred } from "./helper.ts";
 import { iopl, is64BitCode, isProtected, isVirtual8086, nextRip } from "./modes.ts";
 import { dropInnerSegments, enterCode, virtual8086Segment } from "./segmentation.ts";
 import { currentStack, movePointer, peek, peekSlots, type Stack, setStackPointer } from "./stack.ts";
@@ -27,11 +27,11 @@ function mergeFlags(cpu: CpuState, value: number, mask: number): void {
   cpu.rflags = (cpu.rflags & ~mask) | (value & mask);
 }
 
-/** Completes: NMIs are no longer blocked, the run loop looks at everything anew. */
+/** Completes. */
 function arrive(core: Core, cpu: CpuState, rip: bigint): HelperResult {
   cpu.rip = rip;
   core.modeChanged(cpu);
-  return EVENT;
+  return transferred(cpu);
 }
 
 const iret: Helper = (core, cpu, record) => {

@@ -9,16 +9,12 @@ import { Segment } from "../layout.ts";
 import { Efer, Flag, Gpr } from "../registers.ts";
 import type { CpuState, SegmentRegister } from "../state.ts";
 import { observeRing } from "./code-segment.ts";
-import { Attribute, longMode, SegmentType } from "./descriptor.ts";
-import { CONTINUE, EVENT, type Helper, type HelperResult, type SystemHelpers } from "./helper.ts";
+import { Attribute, FLAT_CODE, FLAT_DATA, longMode } from "./descriptor.ts";
+import { CONTINUE, type Helper, type HelperResult, type SystemHelpers, transferred } from "./helper.ts";
 import { is64BitCode, isCanonical, isProtected, nextRip } from "./modes.ts";
 import { requireCpl0 } from "./table-registers.ts";
 
 const R11 = 11;
-const FLAT_CODE =
-  Attribute.P | Attribute.S | Attribute.G | SegmentType.CODE | SegmentType.READABLE | SegmentType.ACCESSED;
-const FLAT_DATA =
-  Attribute.P | Attribute.S | Attribute.G | Attribute.DB | SegmentType.WRITABLE | SegmentType.ACCESSED;
 
 /** A flat 4-GiB segment that these instructions make up without reading any table. */
 function flat(selector: number, attributes: number, cpl: number): SegmentRegister {
@@ -42,7 +38,7 @@ function arrive(core: Core, cpu: CpuState, rip: bigint, from: number, cause: str
   cpu.rip = rip;
   core.modeChanged(cpu);
   observeRing(core, cpu, from, cause);
-  return EVENT;
+  return transferred(cpu);
 }
 
 const syscall: Helper = (core, cpu, record) => {

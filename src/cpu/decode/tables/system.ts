@@ -1,6 +1,6 @@
 /**
  * System, privileged, far-transfer and input/output instructions. Nearly all are TypeScript helpers
- * (src/cpu/system); x87 goes whole to one helper that decodes on from the raw opcode and ModRM bytes.
+ * (src/cpu/system), some with a staged form of their frequent cases; x87 goes whole to one helper that decodes on from the raw opcode and ModRM bytes.
  */
 
 const x87 = ["D8", "D9", "DA", "DB", "DC", "DD", "DE", "DF"].flatMap((opcode) => [
@@ -41,10 +41,10 @@ export const rows: readonly string[] = [
   "CC | INT3 | helper end notrap",
   "CD | INT Ib | helper end notrap",
   "CE | INTO | i64 helper end notrap",
-  "CF | IRET | osize helper end",
+  "CF | IRET | osize helper staged end",
   "F1 | INT1 | helper end notrap",
-  "0F 05 | SYSCALL | o64 helper end tfafter",
-  "0F 07 | SYSRET | o64 osize helper end tfafter",
+  "0F 05 | SYSCALL | o64 helper staged end tfafter",
+  "0F 07 | SYSRET | o64 osize helper staged end tfafter",
   "0F 34 | SYSENTER | helper end",
   "0F 35 | SYSEXIT | osize helper end",
 
@@ -76,8 +76,8 @@ export const rows: readonly string[] = [
   "0F 01 /7 mem | INVLPG Mb | helper end",
   "NP 0F 01 /1 reg rm=0 | MONITOR | asize helper +monitor",
   "NP 0F 01 /1 reg rm=1 | MWAIT | helper end +monitor",
-  "NP 0F 01 /1 reg rm=2 | CLAC | helper +smap",
-  "NP 0F 01 /1 reg rm=3 | STAC | helper +smap",
+  "NP 0F 01 /1 reg rm=2 | CLAC | helper staged +smap",
+  "NP 0F 01 /1 reg rm=3 | STAC | helper staged +smap",
   "NP 0F 01 /2 reg rm=0 | XGETBV | helper +xsave",
   "NP 0F 01 /2 reg rm=1 | XSETBV | helper end +xsave",
   "NP 0F 01 /5 reg rm=6 | RDPKRU | helper +pku",

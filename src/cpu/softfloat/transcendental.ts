@@ -7,7 +7,7 @@
  * an instruction's domain and the manual leaves the result open, AMD's answer is given.
  */
 
-import { type FloatEnvironment, PE, ZE } from "./environment.ts";
+import { type FloatEnvironment, PE, UE, ZE } from "./environment.ts";
 import {
   atanFixed,
   atanhQuotient,
@@ -162,9 +162,12 @@ export function fyl2x(xBits: bigint, yBits: bigint, env: FloatEnvironment): bigi
   if (denormalOperands(env, x, y)) return xBits;
   if (y.kind === "zero" || logarithm.significand === 0n) return zero(extended80, sign);
   const result = product(wide(y), logarithm);
-  // Of a power of two the logarithm is an integer and the product exact.
-  if (logarithm.exponent === 0) return roundExact(result.significand, result.exponent, env);
-  return roundWide(result, env);
+  if (logarithm.exponent !== 0) return roundWide(result, env);
+  // Of a power of two the logarithm is an integer and the product may be exact. Processors report PE all the
+  // same, and with it the underflow of a tiny result.
+  env.flags |= PE;
+  if (magnitudeOf(result) < extended80.minExponent) env.flags |= UE;
+  return roundExact(result.significand, result.exponent, env);
 }
 
 /** FYL2XP1: y * log2(x + 1), x in ST(0), for x from -(1 - sqrt(1/2)) to sqrt(2) - 1 (table 3-33). */

@@ -151,9 +151,16 @@ function source32(cpu: CpuState, record: RecordView): number {
   return Number(value) | 0;
 }
 
+/** MOV CR: #UD at any privilege level for CR1, CR5-CR7, CR9-CR15, and for CR8 outside 64-bit mode; then #GP(0). */
+function requireControlRegister(cpu: CpuState, number: number): void {
+  const exists = number === 0 || (number >= 2 && number <= 4) || (number === 8 && is64BitCode(cpu));
+  if (!exists) throw new Fault(Vector.UD);
+  requireCpl0(cpu);
+}
+
 /** 0F 22: MOV CRn, r. */
 const movToControl: Helper = (core, cpu, record) => {
-  requireCpl0(cpu);
+  requireControlRegister(cpu, record.regA);
   switch (record.regA) {
     case 0:
       writeCr0(core, cpu, source32(cpu, record));
@@ -167,17 +174,13 @@ const movToControl: Helper = (core, cpu, record) => {
     case 4:
       writeCr4(core, cpu, source32(cpu, record));
       return changed(core, cpu, record);
-    case 8: {
+    default: {
       const value = source(cpu, record);
-      // #UD outside 64-bit mode, where CR8 does not exist; #GP(0) if a bit above 3 is set.
-      if (!is64BitCode(cpu)) throw new Fault(Vector.UD);
+      // CR8: #GP(0) if a bit above 3 is set.
       if (value >> 4n !== 0n) throw gp();
       core.port.lapic(cpu.index).writeCr8(Number(value));
       return changed(core, cpu, record);
     }
-    default:
-      // #UD: CR1, CR5, CR6, CR7 and CR9-CR15 do not exist.
-      throw new Fault(Vector.UD);
   }
 };
 
@@ -191,16 +194,14 @@ function controlRegister(core: Core, cpu: CpuState, number: number): bigint {
       return cpu.u64(L.CR3);
     case 4:
       return BigInt(cpu.u32(L.CR4));
-    case 8:
-      if (is64BitCode(cpu)) return BigInt(core.port.lapic(cpu.index).readCr8());
-      break;
+    default:
+      return BigInt(core.port.lapic(cpu.index).readCr8());
   }
-  throw new Fault(Vector.UD);
 }
 
 /** 0F 20: MOV r, CRn. */
 const movFromControl: Helper = (core, cpu, record) => {
-  requireCpl0(cpu);
+  requireControlRegister(cpu, record.regA);
   const value = controlRegister(core, cpu, record.regA);
   writeRegister(cpu, record.regB, is64BitCode(cpu) ? 8 : 4, value);
   return CONTINUE;

@@ -21,8 +21,10 @@ const DR7_GD = 1 << 13;
 export const Dr6 = { BD: 1 << 13, BS: 1 << 14, BT: 1 << 15 } as const;
 
 function registerNumber(cpu: CpuState, number: number): number {
-  // #UD if DR8-DR15 are named, or DR4 and DR5 while CR4.DE = 1; else those are DR6 and DR7.
+  // #UD at any privilege level if DR8-DR15 are named.
   if (number > 7) throw new Fault(Vector.UD);
+  requireCpl0(cpu);
+  // #UD if DR4 or DR5 is named while CR4.DE = 1; else those are DR6 and DR7.
   if (number === 4 || number === 5) {
     if (cpu.cr4 & Cr4.DE) throw new Fault(Vector.UD);
     return number + 2;
@@ -38,7 +40,6 @@ function checkGeneralDetect(cpu: CpuState): void {
 }
 
 const movFromDebug: Helper = (_core, cpu, record) => {
-  requireCpl0(cpu);
   const number = registerNumber(cpu, record.regA);
   checkGeneralDetect(cpu);
   const value = cpu.u64(L.DR + number * 8);
@@ -47,7 +48,6 @@ const movFromDebug: Helper = (_core, cpu, record) => {
 };
 
 const movToDebug: Helper = (core, cpu, record) => {
-  requireCpl0(cpu);
   const number = registerNumber(cpu, record.regA);
   checkGeneralDetect(cpu);
   let value = readRegister(cpu, record.regB, is64BitCode(cpu) ? 8 : 4);

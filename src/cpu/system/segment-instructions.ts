@@ -89,7 +89,8 @@ const popSegment: Helper = (core, cpu, record) => {
   const segment = record.segmentOperand;
   if (segment === Segment.CS || segment > Segment.GS) throw new Fault(Vector.UD);
   const stack = currentStack(cpu);
-  const selector = Number(peek(core, cpu, stack, 2, 0));
+  // The whole slot is read, though only 16 bits count.
+  const selector = Number(peek(core, cpu, stack, record.operandSize as 2 | 4 | 8, 0) & 0xffffn);
   stack.pointer = movePointer(stack, record.operandSize);
   loadSegment(core, cpu, segment, selector);
   // The pointer moves in the size of the old stack segment.

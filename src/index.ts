@@ -1,5 +1,11 @@
 /** The library: `import { Machine } from "ukl-emu"`. */
-export { describeImage, type ImageInfo, ImageError } from "./boot/index.ts";
+export { describeImage, ImageError, type ImageInfo } from "./boot/index.ts";
 export { CpuModelError } from "./cpu/cpuid/index.ts";
 export type { CpuState, SegmentRegister } from "./cpu/state.ts";
-export { type LoadRequest, Machine, type MachineOptions, type RunOptions, type StopReason } from "./machine/machine.ts";
+export {
+  type LoadRequest,
+  Machine,
+  type MachineOptions,
+  type RunOptions,
+  type StopReason,
+} from "./machine/machine.ts";

@@ -1,6 +1,9 @@
 /** One run of `ukl-emu boot`: files, console, terminal, limits, traces, and what is said at the end. */
 import { ImageError } from "../boot/index.ts";
+import type { SystemObserver } from "../cpu/core.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
+import { branchEvents, branchHistory, formatBranches } from "../debug/branch-history.ts";
+import { codeBits } from "../debug/disassemble.ts";
 import { combineObservers } from "../debug/observers.ts";
 import { registerDump } from "../debug/registers.ts";
 import type { Traces } from "../debug/trace.ts";
@@ -168,9 +171,9 @@ class Session {
   }
 
   async #startTraces(): Promise<void> {
-    const observers = [this.#statistics.events];
+    const observers: SystemObserver[] = [this.#statistics.events, branchEvents(this.#machine)];
     if (this.#options.traces.length === 0) {
-      this.#machine.observer = observers[0]!;
+      this.#machine.observer = combineObservers(observers);
       return;
     }
     const { startTraces } = await import("../debug/trace.ts");
@@ -226,7 +229,12 @@ class Session {
   async #crashReport(): Promise<string[]> {
     const { codeAround } = await import("../debug/code-around.ts");
     const cpu = this.#machine.states[0]!;
-    return [...registerDump(cpu), ...(await codeAround(this.#machine, cpu))];
+    const branches = branchHistory(this.#machine, cpu);
+    return [
+      ...registerDump(cpu),
+      ...formatBranches(branches, codeBits(cpu) / 4),
+      ...(await codeAround(this.#machine, cpu)),
+    ];
   }
 
   /** May be called more than once. */

@@ -19,6 +19,7 @@ import {
   load,
   ModuleBuilder,
 } from "../../wasm/index.ts";
+import { emitBranchEntry } from "../branch-ring.ts";
 import {
   R_COUNT,
   R_DISP,
@@ -97,6 +98,7 @@ export function buildMainFunction(
     const spend = () => {
       b.set(budget, load("i32.load", cpu, BUDGET).sub(load("i32.load8_u", record, R_COUNT)));
       b.store("i32.store", cpu, budget, BUDGET);
+      emitBranchEntry(b, cpu, record);
     };
     const leave = (exit: number) => {
       b.store("i32.store", cpu, record, CURRENT_RECORD);

@@ -66,8 +66,8 @@ export function windowContent(window: MemoryWindow): Uint8Array {
 
 /**
  * The global descriptor table as Linux sets it up, as far as a user-mode case can tell: index to descriptor.
- * Entries 8-11 (TSS and LDT, DPL 0) only matter in that they exist and are no user segment; entry 15 is left
- * out because its limit holds the processor's number.
+ * Entries 8-11 (TSS and LDT, DPL 0) only matter in that they exist and are no user segment. The limit of entry 15
+ * holds the number of the processor: the native runner stays on processor 0.
  */
 export const GDT: ReadonlyMap<number, bigint> = new Map([
   [1, 0x00cf_9b00_0000_ffffn], // kernel code, 32-bit
@@ -76,6 +76,7 @@ export const GDT: ReadonlyMap<number, bigint> = new Map([
   [4, 0x00cf_fb00_0000_ffffn], // user code, 32-bit
   [5, 0x00cf_f300_0000_ffffn], // user data
   [6, 0x00af_fb00_0000_ffffn], // user code, 64-bit
+  [15, 0x0040_f500_0000_0000n], // user data, read-only, expand-down
 ]);
 export const GDT_LIMIT = 16 * 8 - 1;
 

@@ -203,6 +203,8 @@ export function reconsider(c: ConformanceCase): Unspecified | null {
   try {
     sketch.codeAddress = c.codeAddress;
     sketch.gpr.set(c.gpr);
+    sketch.fsBase = c.fsBase;
+    sketch.gsBase = c.gsBase;
     sketch.decode();
     const { instruction } = sketch;
     if (!isAllowed(instruction.code) || leftOut(sketch)) return null;

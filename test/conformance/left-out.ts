@@ -3,8 +3,9 @@
  * different makers do differently, what would reach the host's kernel or a hypervisor, what has no defined result.
  */
 import { Code, type Instruction, Mnemonic, OpKind, Register } from "iced-x86";
+import { isCanonical } from "./effective-address.ts";
 import { CODE_BASE, PAGE } from "./environment.ts";
-import { RAX, RDX, REGISTER_NUMBER, RSP, type Sketch } from "./sketch.ts";
+import { FS, GS, RAX, RDX, REGISTER_NUMBER, RSP, type Sketch } from "./sketch.ts";
 import { operandBits, shiftCount } from "./undefined.ts";
 
 /** The instruction ends where its code window ends, or beyond. */
@@ -27,6 +28,9 @@ export function leftOut(s: Sketch): boolean {
   if (isHypercall(s)) return true;
   // What UD0 and UD1 take for their operands differs; that they are #UD is common to all.
   if ([0xb9, 0xff].includes(secondOpcodeByte(s)) && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
+  // How long an undefined instruction is, and so which of its bytes are fetched, the manual does not say: AMD
+  // processors take C4 and C5 after REX for LES and LDS, and an immediate for the memory forms of 0F 71-73.
+  if (i.isInvalid && nearCodeEnd(s) && (isVexAfterRex(s) || isVectorShiftOfMemory(s))) return true;
   // 66H before a near branch, which AMD processors heed: an overlong instruction might be one of 15 bytes there.
   if (i.isInvalid) return mode === 64 && s.bytes.length > 12 && hasPrefix(s, 0x66);
   if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
@@ -113,6 +117,16 @@ function isReservedPrefetch(s: Sketch): boolean {
   return PREFETCH_WITH_REGISTER.has(s.instruction.code) && s.instruction.op0Kind === OpKind.Register;
 }
 
+function isVexAfterRex(s: Sketch): boolean {
+  const at = s.bytes.findIndex((byte) => byte === 0xc4 || byte === 0xc5);
+  return s.mode === 64 && at > 0 && (s.bytes[at - 1]! & 0xf0) === 0x40;
+}
+
+function isVectorShiftOfMemory(s: Sketch): boolean {
+  const modrm = s.bytes[s.bytes.indexOf(0x0f) + 2] ?? 0xc0;
+  return [0x71, 0x72, 0x73].includes(secondOpcodeByte(s)) && modrm < 0xc0;
+}
+
 function hasPrefix(s: Sketch, prefix: number): boolean {
   for (const byte of s.bytes) {
     if (byte === prefix) return true;
@@ -130,14 +144,25 @@ function hasPrefix(s: Sketch, prefix: number): boolean {
 }
 
 export function leftOutByState(s: Sketch): boolean {
+  if (isMadeCanonicalByBase(s)) return true;
   // A far call from 64-bit mode to compatibility mode with a non-canonical RSP: AMD processors push to ESP.
   const { instruction: i } = s;
-  if (
-    s.mode === 64 &&
-    i.isCallFarIndirect &&
-    BigInt.asIntN(48, s.gpr[RSP]!) !== BigInt.asIntN(64, s.gpr[RSP]!)
-  )
-    return true;
+  if (s.mode === 64 && i.isCallFarIndirect && !isCanonical(s.gpr[RSP]!)) return true;
   // SHLD, SHRD by more than the operand's width: the result is undefined.
   return DOUBLE_SHIFTS.has(s.instruction.mnemonic) && shiftCount(s) > operandBits(s);
+}
+
+/**
+ * An effective address that only the base of FS or GS makes canonical: AMD processors raise #GP, Intel's look at
+ * the linear address alone (SDM vol. 1, 3.3.7.1).
+ */
+function isMadeCanonicalByBase(s: Sketch): boolean {
+  const segment = s.instruction.memorySegment;
+  if (s.mode !== 64 || (segment !== Register.FS && segment !== Register.GS)) return false;
+  const base = s.base(segment === Register.FS ? FS : GS);
+  const last = BigInt(Math.max(s.operandSize, 1) - 1);
+  return s.segmentOffsets.some((offset) => {
+    const ends = [offset, offset + last];
+    return ends.some((end) => !isCanonical(end)) && ends.some((end) => isCanonical(base + end));
+  });
 }

@@ -5,6 +5,7 @@ import {
   type ConstantOffsets,
   Decoder,
   DecoderOptions,
+  FlowControl,
   Instruction,
   MemorySizeExt,
   OpKind,
@@ -12,6 +13,7 @@ import {
   RegisterExt,
 } from "iced-x86";
 import type { Mode, Patch } from "./case.ts";
+import { effectiveOffset } from "./effective-address.ts";
 import {
   CODE_BASE,
   CODE_FILLER,
@@ -24,6 +26,7 @@ import {
   SELECTOR,
   STACK_BASE,
   segmentBase,
+  WINDOWS,
 } from "./environment.ts";
 import { EDGE_INTEGERS, operandValue, type SplitMix } from "./random.ts";
 
@@ -60,6 +63,9 @@ export const REGISTER_NUMBER = Array.from({ length: 256 }, (_, r) => {
     return -1;
   }
 });
+
+/** The longest instruction (SDM vol. 2, 2.3.11). */
+const MAX_LENGTH = 15;
 
 export const WIDTH_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: 0xffff_ffff_ffff_ffffn } as const;
 
@@ -158,7 +164,16 @@ export class Sketch {
     return MemorySizeExt.size(this.instruction.memorySize);
   }
 
+  /** Content of memory at a linear address. What the case executes stays as it is. */
   patch(address: number, bytes: Uint8Array): void {
+    const inCode = WINDOWS.some(
+      (w) => w.executable && address < w.address + w.size && address + bytes.length > w.address,
+    );
+    const overInstruction =
+      address < this.codeAddress + MAX_LENGTH && address + bytes.length > this.codeAddress;
+    const { flowControl } = this.instruction;
+    const branches = flowControl !== FlowControl.Next && flowControl !== FlowControl.Exception;
+    if (overInstruction || (inCode && branches)) return;
     if (this.patches.length < 8) this.patches.push({ address, bytes });
   }
 
@@ -166,6 +181,29 @@ export class Sketch {
     const bytes = new Uint8Array(size);
     for (let i = 0; i < size; i++) bytes[i] = Number((value >> BigInt(i * 8)) & 0xffn);
     this.patch(address, bytes);
+  }
+
+  /** Offsets of the operands in memory that lie in the segment an override would choose. */
+  get segmentOffsets(): bigint[] {
+    const { instruction } = this;
+    const offsets: bigint[] = [];
+    for (let i = 0; i < instruction.opCount; i++) {
+      const kind = instruction.opKind(i);
+      const implicit = STRING_OPERAND.get(kind);
+      if (kind === OpKind.Memory)
+        offsets.push(effectiveOffset(instruction, this.gpr, this.#displacementValue));
+      else if (implicit && !implicit.es)
+        offsets.push(this.gpr[implicit.register]! & WIDTH_MASK[implicit.width]);
+    }
+    return offsets;
+  }
+
+  get #displacementValue(): bigint {
+    const field = this.displacement;
+    let value = 0n;
+    for (let i = (field?.size ?? 0) - 1; i >= 0; i--)
+      value = (value << 8n) | BigInt(this.bytes[field!.offset + i]!);
+    return BigInt.asIntN((field?.size ?? 0) * 8, value);
   }
 
   /** Replaces the low `width` bits of a register; the rest keeps what it held. */
@@ -221,28 +259,18 @@ export class Sketch {
     for (let i = 0; i < instruction.opCount; i++)
       if (instruction.opKind(i) === OpKind.Memory) explicit = true;
     if (!explicit) return;
-    const segment = SEGMENT_INDEX[instruction.memorySegment]!;
-    if (random.oneIn(24)) {
-      this.#placeAnywhere();
-      return;
-    }
-    const linear = this.target(this.operandSize);
-    this.operandAddress = linear;
-    this.pointAt(BigInt(linear) - this.base(segment));
+    const base = this.base(SEGMENT_INDEX[instruction.memorySegment]!);
+    this.pointAt(random.oneIn(24) ? this.#anyOffset() : BigInt(this.target(this.operandSize)) - base);
+    const linear = base + effectiveOffset(instruction, this.gpr, this.#displacementValue);
+    this.operandAddress = Number(BigInt.asUintN(this.mode === 64 ? 64 : 32, linear));
   }
 
   /** An address nothing is prepared for: non-canonical, wrapping, above or below everything. */
-  #placeAnywhere(): void {
+  #anyOffset(): bigint {
     const { random } = this;
-    const edge = random.oneIn(2)
+    return random.oneIn(2)
       ? 0x7fff_ffff_ffffn + BigInt(random.below(32) - 16)
       : EDGE_INTEGERS[random.below(EDGE_INTEGERS.length)]!;
-    this.pointAt(edge);
-    const { instruction } = this;
-    const named = instruction.memoryBase === Register.None ? instruction.memoryIndex : instruction.memoryBase;
-    const bits = named === Register.None ? instruction.memoryDisplSize * 8 : RegisterExt.size(named) * 8;
-    const linear = this.base(SEGMENT_INDEX[instruction.memorySegment]!) + BigInt.asUintN(bits, edge);
-    this.operandAddress = Number(BigInt.asUintN(this.mode === 64 ? 64 : 32, linear));
   }
 
   /** Chooses base, index and displacement so that the effective address is `offset`, as far as possible. */

@@ -350,7 +350,14 @@ static void install_handlers(void) {
   if (system3(SYS_setitimer, ITIMER_PROF, (u64)&timer, 0) < 0) die("runner: setitimer failed");
 }
 
+/* The limit of Linux's GDT entry 15 tells the processor's number. Where 0 is not allowed, that limit differs. */
+static void stay_on_processor_0(void) {
+  u64 mask = 1;
+  system3(SYS_sched_setaffinity, 0, sizeof mask, (u64)&mask);
+}
+
 void runner_main(void) {
+  stay_on_processor_0();
   in_buffer = reserve(IN_BYTES);
   out_buffer = reserve(OUT_BYTES);
   struct hello hello;

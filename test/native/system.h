@@ -19,6 +19,7 @@ enum {
   SYS_sigaltstack = 131,
   SYS_mlock = 149,
   SYS_modify_ldt = 154,
+  SYS_sched_setaffinity = 203,
   SYS_exit_group = 231,
   SYS_memfd_create = 319
 };

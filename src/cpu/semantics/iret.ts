@@ -107,11 +107,11 @@ const interruptReturn: Definition = (s) => {
     unless(cpl.sub(1).ltU(2).or(selector.ltU(4)));
     const descriptor = readDescriptor(s, selector, unless);
     const attributes = attributesOf(s, descriptor);
-    // Present, accessed, non-conforming 64-bit code whose DPL is the new CPL.
+    // Present, accessed 64-bit code whose DPL is the new CPL; so it need not matter whether it is conforming.
     const { P, S, DPL, L, DB } = Attribute;
-    const { CODE, CONFORMING, ACCESSED } = SegmentType;
+    const { CODE, ACCESSED } = SegmentType;
     const isCode = P | S | L | CODE | ACCESSED;
-    unless(attributes.and(isCode | DPL | DB | CONFORMING).ne(cpl.shl(5).or(isCode)));
+    unless(attributes.and(isCode | DPL | DB).ne(cpl.shl(5).or(isCode)));
 
     const stackSelector = b.let(load("i32.load16_u", frame, 32));
     const rsp = b.let(load("i64.load", frame, 24));

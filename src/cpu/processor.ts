@@ -466,7 +466,9 @@ export class Processor implements Core {
     }
     // TF as it was before the instruction decides (SDM vol. 3B 18.3.1.4), but for a few.
     const deciding = trapsBy?.has("tfafter") ? cpu.i32(FLAGS_SYSTEM) : flagsBefore;
-    if (deciding & Flag.TF && !trapsBy?.has("notrap")) {
+    // A load of SS holds the trap off for good; the next instruction's comes instead (SDM vol. 3A 6.8.3).
+    const heldOff = (cpu.i32(SHADOW) & Shadow.MOV_SS) !== 0;
+    if (deciding & Flag.TF && !heldOff && !trapsBy?.has("notrap")) {
       cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | Dr6.BS);
     }
     return Stop.NONE;

@@ -1,4 +1,4 @@
-/** Data movement: MOV MOVZX MOVSX MOVSXD MOVNTI LEA XLAT BSWAP MOVBE CMOVcc SETcc, and widening in place. */
+/** Data movement: MOV MOVZX MOVSX MOVSXD LEA XLAT BSWAP MOVBE CMOVcc SETcc, and widening in place. */
 import { type I64, i64, select } from "../../wasm/index.ts";
 import { CONDITIONS } from "../decode/conditions.ts";
 import { Gpr } from "../registers.ts";
@@ -76,7 +76,6 @@ const widenInto: Definition = (s) => {
 
 export const moves: Definitions = {
   MOV: move,
-  MOVNTI: move,
   MOVZX: moveZeroExtended,
   MOVSX: moveSignExtended,
   MOVSXD: moveSignExtended,

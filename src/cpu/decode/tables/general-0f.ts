@@ -71,7 +71,6 @@ export const rows: readonly string[] = [
   "0F B7 | MOVZX Gv,Ew | hot",
   "0F BE | MOVSX Gv,Eb | hot",
   "0F BF | MOVSX Gv,Ew | hot",
-  "NP 0F C3 mem | MOVNTI My,Gy",
   "0F C8+r | BSWAP Zv | hot",
 
   // ---- Atomic exchanges ----------------------------------------------------------------------------------

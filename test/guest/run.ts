@@ -21,6 +21,16 @@ export interface Report {
 /** Status of a run that came to its end: isa-debug-exit doubles 10H and adds 1. */
 export const COMPLETE = "exit 33";
 
+function readVerdict(word: string, rest: string, line: string): [string, Verdict] {
+  if (word === "ok") return [rest, { kind: "ok" }];
+  if (word === "skip") {
+    const [, name = rest, reason = ""] = /^(.*): (.*)$/.exec(rest) ?? [];
+    return [name, { kind: "skip", reason }];
+  }
+  const [, name = rest] = /^(.*): got 0x[0-9a-f]+ expected 0x[0-9a-f]+$/.exec(rest) ?? [];
+  return [name, { kind: "not ok", line }];
+}
+
 function readReport(console: string, end: string): Report {
   const verdicts = new Map<string, Verdict>();
   const other: string[] = [];
@@ -30,15 +40,9 @@ function readReport(console: string, end: string): Report {
       if (line !== "") other.push(line);
       continue;
     }
-    const [, word, rest = ""] = match;
-    if (word === "ok") verdicts.set(rest, { kind: "ok" });
-    else if (word === "skip") {
-      const [, name = "", reason = ""] = /^(.*): (.*)$/.exec(rest) ?? [];
-      verdicts.set(name, { kind: "skip", reason });
-    } else {
-      const [, name = rest] = /^(.*): got 0x[0-9a-f]+ expected 0x[0-9a-f]+$/.exec(rest) ?? [];
-      verdicts.set(name, { kind: "not ok", line });
-    }
+    const [name, verdict] = readVerdict(match[1]!, match[2]!, line);
+    if (verdicts.has(name)) other.push(`reported twice: ${name}`);
+    verdicts.set(name, verdict);
   }
   return { verdicts, other, end };
 }

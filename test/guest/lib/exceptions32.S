@@ -98,8 +98,6 @@ recover32:
         jz      unexpected32
         movl    $0, try_rip
         movl    $KERNEL_DS, %edx
-        movl    %edx, %fs
-        movl    %edx, %gs
         movl    try_rsp, %edi
         leal    -(11 * 4)(%edi), %ebx
         movl    %eax, (8 * 4)(%ebx)
@@ -113,7 +111,7 @@ recover32:
         addl    $(7 * 4), %esi
         addl    $(7 * 4), %edi
         std
-1:      rep movsl
+1:      rep movsl %ss:(%esi), %es:(%edi)       /* SS may have a base */
         cld
         movl    %edx, %ss
         movl    %ebx, %esp

@@ -61,7 +61,9 @@ export function hotForms(row: Row): Form[] {
   const sized = row.operands.some((o) => "vzy".includes(o.size));
   const wide = attributes.has("d64") || attributes.has("f64");
   const narrow: (2 | 4 | 8)[] = attributes.has("hot16") ? [2] : [];
-  const sizes: (2 | 4 | 8)[] = wide ? [8] : sized ? [...narrow, 4, 8] : [4];
+  // Without an operand that shows its size, that of 64-bit code: IRETQ, SYSRET with REX.W.
+  const implied = attributes.has("osize") ? 8 : 4;
+  const sizes: (2 | 4 | 8)[] = wide ? [8] : sized ? [...narrow, 4, 8] : [implied];
   const memories = takesModrm
     ? [row.mod !== "mem" ? [false] : [], row.mod !== "reg" ? [true] : []].flat()
     : [false];

@@ -146,4 +146,5 @@ export const SEVERAL_ACCESSES: ReadonlySet<Mnemonic> = new Set([
   Mnemonic.Xsave64,
   Mnemonic.Xrstor,
   Mnemonic.Xrstor64,
+  Mnemonic.Maskmovdqu,
 ]);

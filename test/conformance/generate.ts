@@ -205,6 +205,7 @@ export function reconsider(c: ConformanceCase): Unspecified | null {
     sketch.gpr.set(c.gpr);
     sketch.fsBase = c.fsBase;
     sketch.gsBase = c.gsBase;
+    sketch.rflags = c.rflags;
     sketch.decode();
     const { instruction } = sketch;
     if (!isAllowed(instruction.code) || leftOut(sketch)) return null;

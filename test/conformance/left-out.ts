@@ -3,6 +3,7 @@
  * different makers do differently, what would reach the host's kernel or a hypervisor, what has no defined result.
  */
 import { Code, type Instruction, Mnemonic, OpKind, Register } from "iced-x86";
+import { RFLAGS } from "./case.ts";
 import { isCanonical } from "./effective-address.ts";
 import { CODE_BASE, PAGE } from "./environment.ts";
 import { FS, GS, RAX, RDX, REGISTER_NUMBER, RSP, type Sketch } from "./sketch.ts";
@@ -30,9 +31,10 @@ export function leftOut(s: Sketch): boolean {
   if ([0xb9, 0xff].includes(secondOpcodeByte(s)) && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
   // How long an undefined instruction is, and so which of its bytes are fetched, the manual does not say: AMD
   // processors take C4 and C5 after REX for LES and LDS, and an immediate for the memory forms of 0F 71-73.
-  if (i.isInvalid && nearCodeEnd(s) && (isVexAfterRex(s) || isVectorShiftOfMemory(s))) return true;
+  const atLimit = nearCodeEnd(s) || s.bytes.length > 12;
+  if (i.isInvalid && atLimit && (isVexAfterRex(s) || isVectorShiftOfMemory(s))) return true;
   // 66H before a near branch, which AMD processors heed: an overlong instruction might be one of 15 bytes there.
-  if (i.isInvalid) return mode === 64 && s.bytes.length > 12 && hasPrefix(s, 0x66);
+  if (i.isInvalid) return mode === 64 && atLimit && hasPrefix(s, 0x66);
   if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
   if (i.code === Code.Bswap_r16) return true; // the result is undefined
   const near =
@@ -117,6 +119,15 @@ function isReservedPrefetch(s: Sketch): boolean {
   return PREFETCH_WITH_REGISTER.has(s.instruction.code) && s.instruction.op0Kind === OpKind.Register;
 }
 
+/**
+ * Whether 16-byte operands that need no alignment are checked for it is the processor's choice (SDM vol. 2, MOVDQU).
+ * AMD processors check MASKMOVDQU's as two quadwords.
+ */
+function isMaskedMoveOfQuadwords(s: Sketch): boolean {
+  if (s.instruction.mnemonic !== Mnemonic.Maskmovdqu || !(s.rflags & RFLAGS.AC)) return false;
+  return s.segmentOffsets.some((offset) => (offset & 7n) === 0n && (offset & 15n) !== 0n);
+}
+
 function isVexAfterRex(s: Sketch): boolean {
   const at = s.bytes.findIndex((byte) => byte === 0xc4 || byte === 0xc5);
   return s.mode === 64 && at > 0 && (s.bytes[at - 1]! & 0xf0) === 0x40;
@@ -144,7 +155,7 @@ function hasPrefix(s: Sketch, prefix: number): boolean {
 }
 
 export function leftOutByState(s: Sketch): boolean {
-  if (isMadeCanonicalByBase(s)) return true;
+  if (isMadeCanonicalByBase(s) || isMaskedMoveOfQuadwords(s)) return true;
   // A far call from 64-bit mode to compatibility mode with a non-canonical RSP: AMD processors push to ESP.
   const { instruction: i } = s;
   if (s.mode === 64 && i.isCallFarIndirect && !isCanonical(s.gpr[RSP]!)) return true;

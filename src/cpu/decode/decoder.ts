@@ -238,13 +238,14 @@ export class Decoder {
   }
 
   /**
-   * An opcode without a row is still fetched as far as its length is known: beyond the one-byte map all have a
-   * ModRM byte, and map 0F3A an immediate.
+   * An opcode without a row is still fetched as far as its length is known: a ModRM byte where rows of the same
+   * opcode have one, or where there are none beyond the one-byte map; in map 0F3A an immediate too.
    */
   #skipUndefined(cursor: ByteCursor, mode: number): number {
     const prefixes = this.#prefixes;
     const long = (mode & Mode.SIZE) === Mode.CODE_64;
-    if (prefixes.map > 0 || (long ? this.#long : this.#legacy).hasModrm(this.#selector)) {
+    const index = long ? this.#long : this.#legacy;
+    if (index.isKnown(this.#selector) ? index.hasModrm(this.#selector) : prefixes.map > 0) {
       const modrm = cursor.u8();
       if (modrm < 0xc0) this.#address.read(cursor, modrm, addressSizeOf(prefixes, mode), prefixes, long);
       if (prefixes.map === 3) cursor.u8();

@@ -42,6 +42,11 @@ export class RowIndex {
     }
   }
 
+  /** Whether an opcode has any row, whatever else selects it. */
+  isKnown(s: Selector): boolean {
+    return this.#candidates[(mapOf(s) << 8) | s.opcode]!.length > 0;
+  }
+
   /** Rows of an opcode whatever else selects them: tells whether a ModRM byte follows. */
   hasModrm(s: Selector): boolean {
     return this.#candidates[(mapOf(s) << 8) | s.opcode]!.some((row) => row.hasModrm);

@@ -31,7 +31,7 @@ function readVerdict(word: string, rest: string, line: string): [string, Verdict
   return [name, { kind: "not ok", line }];
 }
 
-function readReport(console: string, end: string): Report {
+function readReport(guest: Guest, console: string, end: string): Report {
   const verdicts = new Map<string, Verdict>();
   const other: string[] = [];
   for (const line of console.split("\n").map((text) => text.replace(/\r$/, ""))) {
@@ -44,6 +44,8 @@ function readReport(console: string, end: string): Report {
     if (verdicts.has(name)) other.push(`reported twice: ${name}`);
     verdicts.set(name, verdict);
   }
+  const all = verdicts.get("all");
+  if (all) for (const name of guest.checks) if (!verdicts.has(name)) verdicts.set(name, all);
   return { verdicts, other, end };
 }
 
@@ -68,7 +70,7 @@ export function runInEmulator(guest: Guest, cpu: string): EmulatorRun {
   machine.load({ image: readFileSync(guest.image) });
   const stop = machine.runSync({ maxInstructions: INSTRUCTION_LIMIT });
   const end = stop.kind === "debug-exit" ? `exit ${stop.status}` : stop.kind;
-  return { ...readReport(console, end), instructions: machine.instructions, machine };
+  return { ...readReport(guest, console, end), instructions: machine.instructions, machine };
 }
 
 export function qemuVersion(): string | null {
@@ -93,5 +95,5 @@ export function runInQemu(guest: Guest, cpu: string): Report {
     : result.status === 0
       ? "triple-fault"
       : `exit ${result.status}`;
-  return readReport(result.stdout, end);
+  return readReport(guest, result.stdout, end);
 }

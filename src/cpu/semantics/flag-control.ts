@@ -10,21 +10,21 @@ function setSystem(s: Stage, set: number, clear: number): void {
   s.b.store("i32.store", s.cpu, s.systemFlags().and(~clear).or(set), FLAGS_SYSTEM);
 }
 
-/** #GP(0) unless CPL <= IOPL (SDM vol. 2, CLI); the models have neither VME nor PVI. */
-function checkIopl(s: Stage): void {
+/** CPL > IOPL is the helper's: #GP(0), or VIF in place of IF under CR4.VME or CR4.PVI (SDM vol. 2, CLI, STI). */
+function checkIopl(s: Stage, helper: string): void {
   const iopl = s.systemFlags().and(Flag.IOPL).shrU(12);
-  s.faultIf(load("i32.load", s.cpu, CPL).gtU(iopl), Vector.GP);
+  s.b.if(load("i32.load", s.cpu, CPL).gtU(iopl), () => s.exits.helper(helper));
 }
 
 const clearInterrupt: Definition = (s) => {
-  checkIopl(s);
+  checkIopl(s, "cli");
   setSystem(s, 0, Flag.IF);
 };
 
 /** Interrupts stay inhibited for one instruction more when IF was 0 (SDM vol. 2, STI). */
 const setInterrupt: Definition = (s) => {
   const { b, cpu } = s;
-  checkIopl(s);
+  checkIopl(s, "sti");
   b.if(s.systemFlags().and(Flag.IF).eqz(), () => {
     setSystem(s, Flag.IF, 0);
     b.store("i64.store", cpu, s.nextRip(), SHADOW_RIP);

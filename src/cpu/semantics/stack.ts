@@ -1,6 +1,5 @@
 /** PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE. */
 import { type I32, i32, i64, load, select } from "../../wasm/index.ts";
-import { Vector } from "../fault.ts";
 import { CPL, FLAGS_SYSTEM, GPR, PENDING, Segment } from "../layout.ts";
 import { Flag, Gpr, STATUS_FLAGS } from "../registers.ts";
 import type { Width } from "./flags.ts";
@@ -61,16 +60,16 @@ const popAll: Definition = (s) => {
   s.setStackPointer(pointer);
 };
 
-/** In virtual-8086 mode PUSHF and POPF ask for IOPL 3; the models have no VME (SDM vol. 3B 20.2.7). */
-function checkVirtual8086(s: Stage, system: I32): void {
+/** Virtual-8086 mode with IOPL < 3 is the helper's: #GP(0), or VIF in place of IF (SDM vol. 3B 20.2.7, 20.3). */
+function checkVirtual8086(s: Stage, system: I32, helper: string): void {
   if (s.long) return;
   const inV86 = system.and(Flag.VM).ne(0);
-  s.faultIf(inV86.and(system.and(Flag.IOPL).ne(Flag.IOPL)), Vector.GP);
+  s.b.if(inV86.and(system.and(Flag.IOPL).ne(Flag.IOPL)), () => s.exits.helper(helper));
 }
 
 const pushFlags: Definition = (s) => {
   const system = s.b.let(s.systemFlags());
-  checkVirtual8086(s, system);
+  checkVirtual8086(s, system, "pushf");
   // VM and RF are stored as 0 (SDM vol. 2, PUSHF).
   const image = system.and(~(Flag.VM | Flag.RF)).or(s.flags.image());
   s.push(s.operandSize, s.b.let(image.toU64()));
@@ -81,7 +80,7 @@ const popFlags: Definition = (s) => {
   const { b } = s;
   const width = s.operandSize;
   const old = b.let(s.systemFlags());
-  checkVirtual8086(s, old);
+  checkVirtual8086(s, old, "popf");
   const value = b.let(s.pop(width).wrap());
   const cpl = b.let(load("i32.load", s.cpu, CPL));
   const always = Flag.TF | Flag.DF | Flag.NT | (width === 2 ? 0 : Flag.AC | Flag.ID);

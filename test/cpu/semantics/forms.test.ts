@@ -35,7 +35,8 @@ describe("staged definitions", () => {
   });
 
   it("every definition has a row", () => {
-    const mnemonics = new Set(ROWS.filter((row) => !row.attributes.has("helper")).map((row) => row.mnemonic));
+    const emitted = ROWS.filter(({ attributes }) => !attributes.has("helper") || attributes.has("staged"));
+    const mnemonics = new Set(emitted.map((row) => row.mnemonic));
     expect(Object.keys(definitions).filter((name) => !mnemonics.has(name))).toEqual([]);
   });
 

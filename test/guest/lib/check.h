@@ -7,7 +7,8 @@
  *     FAULTS "name", vector, error, n     ... with the saved RIP n bytes behind it
  *     RUNS "name"                     the last TRY ended in no event
  *     AT                              marks the next instruction of a TRY_BEGIN ... TRY_END block
- *     UNLESS_SKIP "name", "reason"    reports a check that this processor cannot make
+ *     SKIPPED "name", "reason"        reports a check that this processor cannot make
+ *     SKIP_ALL "reason"               reports so for all checks of this guest that are not reported
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -42,6 +43,16 @@
         .popsection
         WORD_PUSH $7704b
         WORD_PUSH $7700b
+        call    SKIP
+        .endm
+
+        .macro  SKIP_ALL reason:req
+        .pushsection .rodata
+7704:   .asciz  "\reason"
+7705:   .asciz  "all"
+        .popsection
+        WORD_PUSH $7704b
+        WORD_PUSH $7705b
         call    SKIP
         .endm
 

@@ -29,7 +29,6 @@ import {
   RIP,
   RIP_PAGE,
   RingControl,
-  SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
   SEGMENT_STRIDE,
   SEGMENTS,
@@ -40,7 +39,7 @@ import {
 } from "./layout.ts";
 import { Mode } from "./modes.ts";
 import { EVENT, type ProcessorPort } from "./outside.ts";
-import { Cr0, Cr4, Efer, Flag } from "./registers.ts";
+import { Cr4, Efer, Flag } from "./registers.ts";
 import type { Definitions } from "./semantics/stage.ts";
 import type { CpuState } from "./state.ts";
 import {
@@ -51,12 +50,14 @@ import {
   PENDING_DEBUG,
   wokenByInterrupt,
 } from "./system/cold-state.ts";
-import { Dr6 } from "./system/debug-registers.ts";
-import { Attribute } from "./system/descriptor.ts";
+import { Dr6, instructionBreakpoints } from "./system/debug-registers.ts";
 import { type DeliveryResult, deliverDebug, deliverEvent, deliverFault } from "./system/events.ts";
 import { RecordView, type SystemHelpers } from "./system/helper.ts";
+import { decodeMode } from "./system/modes.ts";
 import { legacyAddress } from "./system/operand.ts";
 import { resetCpu, startProcessor, waitForStartup } from "./system/reset.ts";
+
+const CS_BASE = SEGMENTS + Segment.CS * SEGMENT_STRIDE + SEGMENT_BASE;
 
 /** The MMU as the processor uses it. */
 export interface ProcessorMmu extends CodeMemory {
@@ -209,21 +210,9 @@ export class Processor implements Core {
   }
 
   modeChanged(cpu: CpuState): void {
-    const { cr0 } = cpu;
-    const cs = SEGMENTS + Segment.CS * SEGMENT_STRIDE;
-    const csAttributes = cpu.i32(cs + SEGMENT_ATTRIBUTES);
-    const ssAttributes = cpu.i32(SEGMENTS + Segment.SS * SEGMENT_STRIDE + SEGMENT_ATTRIBUTES);
-    const v86 = (cpu.i32(FLAGS_SYSTEM) & Flag.VM) !== 0;
-    const long = (cpu.efer & Efer.LMA) !== 0 && (csAttributes & Attribute.L) !== 0;
-    let mode: number;
-    if (long) mode = Mode.CODE_64;
-    else {
-      mode = csAttributes & Attribute.DB ? Mode.CODE_32 : Mode.CODE_16;
-      if (ssAttributes & Attribute.DB) mode |= Mode.STACK_32;
-      if (!(cr0 & Cr0.PE) || v86) mode |= Mode.REAL_OR_V86;
-    }
+    const mode = decodeMode(cpu);
     cpu.setI32(MODE, mode);
-    cpu.setU64(CODE_BASE, long ? 0n : cpu.u64(cs + SEGMENT_BASE));
+    cpu.setU64(CODE_BASE, mode === Mode.CODE_64 ? 0n : cpu.u64(CS_BASE));
     this.#publishRingControl(cpu);
     this.translation.contextChanged(cpu);
   }
@@ -436,7 +425,7 @@ export class Processor implements Core {
   #step(cpu: CpuState): number {
     const flagsBefore = cpu.i32(FLAGS_SYSTEM);
     if (!(flagsBefore & Flag.RF) && !(this.#shadow(cpu) & Shadow.MOV_SS)) {
-      const hit = this.#instructionBreakpoints(cpu);
+      const hit = instructionBreakpoints(cpu);
       if (hit !== 0) {
         return this.#delivered(cpu, deliverDebug(this, cpu, hit, "fault"));
       }
@@ -472,19 +461,5 @@ export class Processor implements Core {
       cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | Dr6.BS);
     }
     return Stop.NONE;
-  }
-
-  /** DR6 bits of the instruction breakpoints at RIP (SDM vol. 3B 17.2.4). */
-  #instructionBreakpoints(cpu: CpuState): number {
-    const dr7 = cpu.i32(DR + 7 * 8);
-    if (!(dr7 & 0xff)) return 0;
-    const linear = BigInt.asUintN(64, cpu.rip + cpu.u64(CODE_BASE));
-    let hit = 0;
-    for (let i = 0; i < 4; i++) {
-      const enabled = (dr7 >> (i * 2)) & 3;
-      const kind = (dr7 >> (16 + i * 4)) & 3;
-      if (enabled && kind === 0 && cpu.u64(DR + i * 8) === linear) hit |= 1 << i;
-    }
-    return hit;
   }
 }

@@ -68,6 +68,21 @@ const movToDebug: Helper = (core, cpu, record) => {
   return EVENT;
 };
 
+/** DR6 bits of the instruction breakpoints at RIP (SDM vol. 3B 18.2.4). */
+export function instructionBreakpoints(cpu: CpuState): number {
+  const DR7_ENABLES = 0xff;
+  const dr7 = cpu.i32(L.DR + 7 * 8);
+  if (!(dr7 & DR7_ENABLES)) return 0;
+  const linear = BigInt.asUintN(64, cpu.rip + cpu.u64(L.CODE_BASE));
+  let hit = 0;
+  for (let i = 0; i < 4; i++) {
+    const enabled = (dr7 >> (i * 2)) & 3;
+    const kind = (dr7 >> (16 + i * 4)) & 3;
+    if (enabled && kind === 0 && cpu.u64(L.DR + i * 8) === linear) hit |= 1 << i;
+  }
+  return hit;
+}
+
 export const debugRegisterInstructions: SystemHelpers = {
   mov_from_dr: movFromDebug,
   mov_to_dr: movToDebug,

@@ -1,6 +1,7 @@
 /** Which mode the processor is in, by the manual's names (SDM vol. 3A 2.2). */
 import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
+import { Mode } from "../modes.ts";
 import { Cr0, Cr4, Efer, Flag } from "../registers.ts";
 import type { CpuState } from "../state.ts";
 import { Attribute } from "./descriptor.ts";
@@ -26,6 +27,14 @@ export function is64BitCode(cpu: CpuState): boolean {
 export function stackPointerSize(cpu: CpuState): 2 | 4 | 8 {
   if (is64BitCode(cpu)) return 8;
   return (cpu.i32(SS_ATTRIBUTES) & Attribute.DB) !== 0 ? 4 : 2;
+}
+/** The decode mode, `Mode` bits, of the code and stack segments that are loaded. */
+export function decodeMode(cpu: CpuState): number {
+  if (is64BitCode(cpu)) return Mode.CODE_64;
+  let mode: number = cpu.i32(CS_ATTRIBUTES) & Attribute.DB ? Mode.CODE_32 : Mode.CODE_16;
+  if (cpu.i32(SS_ATTRIBUTES) & Attribute.DB) mode |= Mode.STACK_32;
+  if (isRealOrVirtual8086(cpu)) mode |= Mode.REAL_OR_V86;
+  return mode;
 }
 export function iopl(cpu: CpuState): number {
   return (cpu.i32(L.FLAGS_SYSTEM) >> 12) & 3;

@@ -1,5 +1,5 @@
 /**
- * Fields of a processor's block that only plain TypeScript touches: they lie after the registers of
+ * Fields of a processor's block that plain TypeScript keeps (emitted code at most reads them): they lie after the registers of
  * `layout.ts` and are part of the state that a snapshot keeps.
  */
 import { Flag } from "../registers.ts";

@@ -1,6 +1,6 @@
 /**
- * Fields of a processor's block that plain TypeScript keeps (emitted code at most reads them): they lie after the registers of
- * `layout.ts` and are part of the state that a snapshot keeps.
+ * Fields of a processor's block that plain TypeScript keeps (emitted code at most reads them): they lie after
+ * the registers of `layout.ts` and are part of the state that a snapshot keeps.
  */
 import { Flag } from "../registers.ts";
 import type { CpuState } from "../state.ts";

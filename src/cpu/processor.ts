@@ -115,6 +115,8 @@ export class Processor implements Core {
   #cpu: CpuState;
   /** BUDGET at the start of the running slice. */
   #sliceBudget = 0;
+  /** Budget that is kept back while a single instruction is executed. */
+  #held = 0;
   /**
    * The record whose instruction is in a helper or a slow memory access now, else 0: BUDGET does not yet
    * hold the instructions of its block that come before it, but devices and RDTSC must see their time.
@@ -181,7 +183,7 @@ export class Processor implements Core {
 
   /** Instructions executed so far in the running slice, exact inside a helper or device access. */
   get spent(): number {
-    return this.#sliceBudget - this.#cpu.i32(BUDGET) + this.#uncounted();
+    return this.#sliceBudget - this.#cpu.i32(BUDGET) - this.#held + this.#uncounted();
   }
 
   #uncounted(): number {
@@ -195,11 +197,13 @@ export class Processor implements Core {
 
   /** Leaves at most `left` instructions to the running slice. */
   shortenSlice(left: number): void {
-    const excess = this.#cpu.i32(BUDGET) - Math.max(0, left + this.#uncounted());
+    const excess = this.#cpu.i32(BUDGET) + this.#held - Math.max(0, left + this.#uncounted());
     if (excess <= 0) return;
     // What is taken from the budget was not executed: the slice becomes shorter by as much.
     this.#sliceBudget -= excess;
-    this.#cpu.setI32(BUDGET, this.#cpu.i32(BUDGET) - excess);
+    const fromHeld = Math.min(excess, this.#held);
+    this.#held -= fromHeld;
+    this.#cpu.setI32(BUDGET, this.#cpu.i32(BUDGET) - (excess - fromHeld));
   }
 
   /** A line into processor `index` changed: leave at the next opportunity. */
@@ -439,14 +443,13 @@ export class Processor implements Core {
     const record = this.code.decodeOne(cpu);
     if (record === 0) return this.#fault(cpu);
     const trapsBy = this.decoder.row?.attributes;
-    const left = cpu.i32(BUDGET);
+    // Without budget, emitted code leaves after this instruction. The rest of the slice waits.
+    this.#held = cpu.i32(BUDGET);
     cpu.setI32(BUDGET, 0);
-    this.#sliceBudget -= left;
     const faulted = this.#run(cpu.block, record) === Exit.FAULT;
     if (faulted) this.#leaveMidBlock(cpu);
-    // Give the rest of the slice back.
-    cpu.setI32(BUDGET, cpu.i32(BUDGET) + left);
-    this.#sliceBudget += left;
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) + this.#held);
+    this.#held = 0;
     if (faulted) {
       cpu.setI32(SHADOW, shadowBefore);
       // Data breakpoints of an instruction that faults are met again when it restarts.

@@ -97,3 +97,9 @@ test("a trace does not change what the guest does", async () => {
   expect(machine.states[0]!.bytes.slice(0, 0x98)).toEqual(plain.machine.states[0]!.bytes.slice(0, 0x98));
   expect(machine.instructions).toBe(plain.machine.instructions);
 });
+
+test("a stop inside a single-stepped instruction ends the run there", async () => {
+  const { lines, reason } = await traced(["insn"], g.powerOff, g.forever);
+  expect(reason).toEqual({ kind: "power-off" });
+  expect(lines.at(-1)).toMatch(/ out dx, ax/);
+});

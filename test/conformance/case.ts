@@ -52,6 +52,8 @@ export interface Unspecified {
   readonly gpr?: { readonly register: number; readonly mask: bigint };
   /** The instruction makes several accesses, and which of those that fault is reported is open. */
   readonly faultOrder?: boolean;
+  /** The instruction loads floating-point state piece by piece: what it has loaded before a fault is open. */
+  readonly partialFx?: boolean;
   /** Bytes of memory whose content depends on the processor model. */
   readonly memory: readonly { readonly address: number; readonly length: number }[];
   /** Results that may differ by a relative error (f32) or by units in the last place (f80). */

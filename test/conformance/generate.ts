@@ -244,12 +244,22 @@ function unspecified(s: Sketch, rowUndefined: number): Unspecified {
     approximate: APPROXIMATE.get(i.mnemonic) ?? null,
     // Ten-byte operands are two accesses.
     faultOrder: SEVERAL_ACCESSES.has(i.mnemonic) || s.operandSize === 10 || alignedOnStack(s),
+    ...(LOADS_FX.has(i.mnemonic) ? { partialFx: true } : {}),
     // SDM vol. 2, LAR: bits 19:16, the limit's upper bits, are undefined.
     ...(i.mnemonic === Mnemonic.Lar
       ? { gpr: { register: REGISTER_NUMBER[i.op0Register]!, mask: 0xf_0000n } }
       : {}),
   };
 }
+
+const LOADS_FX: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Fldenv,
+  Mnemonic.Frstor,
+  Mnemonic.Fxrstor,
+  Mnemonic.Fxrstor64,
+  Mnemonic.Xrstor,
+  Mnemonic.Xrstor64,
+]);
 
 const RESTORES_FX: ReadonlySet<Mnemonic> = new Set([
   Mnemonic.Fxrstor,

@@ -29,10 +29,14 @@ export function leftOut(s: Sketch): boolean {
   if (isHypercall(s)) return true;
   // What UD0 and UD1 take for their operands differs; that they are #UD is common to all.
   if ([0xb9, 0xff].includes(secondOpcodeByte(s)) && (nearCodeEnd(s) || s.bytes.length > 8)) return true;
-  // How long an undefined instruction is, and so which of its bytes are fetched, the manual does not say: AMD
-  // processors take C4 and C5 after REX for LES and LDS, and an immediate for the memory forms of 0F 71-73.
   const atLimit = nearCodeEnd(s) || s.bytes.length > 12;
-  if (i.isInvalid && atLimit && (isVexAfterRex(s) || isVectorShiftOfMemory(s))) return true;
+  if (i.isInvalid && hasVectorPrefix(s)) {
+    // How long an undefined instruction is, and so which of its bytes are fetched, the manual does not say: AMD
+    // processors take C4 and C5 after REX for LES and LDS, and those with AVX-512 know more of what 62H begins.
+    if (atLimit) return true;
+    // AMD processors with AVX-512 ignore bits that must be set in instructions on opmask registers.
+    if (isOpmask(s)) return true;
+  }
   // 66H before a near branch, which AMD processors heed: an overlong instruction might be one of 15 bytes there.
   if (i.isInvalid) return mode === 64 && atLimit && hasPrefix(s, 0x66);
   if (i.mnemonic === Mnemonic.Int && i.immediate8 === 0x80) return true; // enters the host's kernel
@@ -128,28 +132,32 @@ function isMaskedMoveOfQuadwords(s: Sketch): boolean {
   return s.segmentOffsets.some((offset) => (offset & 7n) === 0n && (offset & 15n) !== 0n);
 }
 
-function isVexAfterRex(s: Sketch): boolean {
-  const at = s.bytes.findIndex((byte) => byte === 0xc4 || byte === 0xc5);
-  return s.mode === 64 && at > 0 && (s.bytes[at - 1]! & 0xf0) === 0x40;
+/** Index of the first byte behind legacy prefixes and REX. */
+function afterPrefixes(s: Sketch): number {
+  const isRex = (byte: number): boolean => s.mode === 64 && (byte & 0xf0) === 0x40;
+  return s.bytes.findIndex((byte) => !isLegacyPrefix(byte) && !isRex(byte));
 }
 
-function isVectorShiftOfMemory(s: Sketch): boolean {
-  const modrm = s.bytes[s.bytes.indexOf(0x0f) + 2] ?? 0xc0;
-  return [0x71, 0x72, 0x73].includes(secondOpcodeByte(s)) && modrm < 0xc0;
+/** VEX, EVEX; LES, LDS and BOUND too. */
+function hasVectorPrefix(s: Sketch): boolean {
+  return [0x62, 0xc4, 0xc5].includes(s.bytes[afterPrefixes(s)] ?? 0);
+}
+
+/** VEX.0F 41-4B and 90-99. */
+function isOpmask(s: Sketch): boolean {
+  const at = afterPrefixes(s);
+  const opcode = s.bytes[at + (s.bytes[at] === 0xc5 ? 2 : 3)] ?? 0;
+  return (opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99);
+}
+
+function isLegacyPrefix(byte: number): boolean {
+  return [0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte) || (byte & 0xe7) === 0x26 || (byte & 0xfe) === 0x64;
 }
 
 function hasPrefix(s: Sketch, prefix: number): boolean {
   for (const byte of s.bytes) {
     if (byte === prefix) return true;
-    const legacy =
-      byte === 0x66 ||
-      byte === 0x67 ||
-      byte === 0xf0 ||
-      byte === 0xf2 ||
-      byte === 0xf3 ||
-      (byte & 0xe7) === 0x26 ||
-      (byte & 0xfe) === 0x64;
-    if (!legacy && !(s.mode === 64 && (byte & 0xf0) === 0x40)) return false;
+    if (!isLegacyPrefix(byte) && !(s.mode === 64 && (byte & 0xf0) === 0x40)) return false;
   }
   return false;
 }

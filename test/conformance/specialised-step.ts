@@ -67,8 +67,9 @@ export class SpecialisedStep {
         this.#leave(cpu, record, outcome);
       if (trap || cpu.rip !== start) break;
     }
-    // A software interrupt has entered its handler: no trap follows it.
-    if (trap && cpu.cpl === 3) cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | BS);
+    // No trap follows a software interrupt, which has entered its handler, nor a load of SS.
+    const heldOff = cpu.cpl !== 3 || (cpu.i32(L.SHADOW) & L.Shadow.MOV_SS) !== 0;
+    if (trap && !heldOff) cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | BS);
     return true;
   }
 

@@ -238,18 +238,23 @@ export class Decoder {
   }
 
   /**
-   * An opcode without a row is still fetched as far as its length is known: a ModRM byte where rows of the same
-   * opcode have one, or where there are none beyond the one-byte map; in map 0F3A an immediate too.
+   * An opcode without a row is still fetched as far as its length is known: ModRM byte and immediate as other rows
+   * of the opcode have them. Where it has none at all, a ModRM byte beyond the one-byte map, an immediate in 0F3A.
    */
   #skipUndefined(cursor: ByteCursor, mode: number): number {
     const prefixes = this.#prefixes;
     const long = (mode & Mode.SIZE) === Mode.CODE_64;
     const index = long ? this.#long : this.#legacy;
-    if (index.isKnown(this.#selector) ? index.hasModrm(this.#selector) : prefixes.map > 0) {
+    const sibling = index.sibling(this.#selector);
+    const addressSize = addressSizeOf(prefixes, mode);
+    if (sibling ? index.hasModrm(this.#selector) : prefixes.map > 0) {
       const modrm = cursor.u8();
-      if (modrm < 0xc0) this.#address.read(cursor, modrm, addressSizeOf(prefixes, mode), prefixes, long);
-      if (prefixes.map === 3) cursor.u8();
+      if (modrm < 0xc0) this.#address.read(cursor, modrm, addressSize, prefixes, long);
     }
+    if (sibling) {
+      const plan = this.#planOf(sibling, long);
+      this.#readImmediates(cursor, plan, operandSizeOf(plan, sibling, prefixes, mode), addressSize);
+    } else if (prefixes.map === 3) cursor.u8();
     if (cursor.short) return cursor.tooLong ? Outcome.TOO_LONG : Outcome.MORE;
     return Outcome.UNDEFINED;
   }

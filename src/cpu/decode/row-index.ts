@@ -42,9 +42,10 @@ export class RowIndex {
     }
   }
 
-  /** Whether an opcode has any row, whatever else selects it. */
-  isKnown(s: Selector): boolean {
-    return this.#candidates[(mapOf(s) << 8) | s.opcode]!.length > 0;
+  /** A row of the opcode, whatever else selects it, and one with an immediate if there is any; or null. */
+  sibling(s: Selector): Row | null {
+    const rows = this.#candidates[(mapOf(s) << 8) | s.opcode]!;
+    return rows.find((row) => row.operands.some((operand) => operand.kind === "I")) ?? rows[0] ?? null;
   }
 
   /** Rows of an opcode whatever else selects them: tells whether a ModRM byte follows. */

@@ -61,9 +61,10 @@ mask_pic:
         /* From 32-bit protected mode without paging to main64. Clobbers all. */
 enter_long_mode:
         call    build_page_tables
-        movl    $(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT), %eax
+        movl    boot_cr4, %eax
+        orl     $(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT), %eax
         movl    %eax, %cr4
-        movl    $pml4, %eax
+        movl    boot_cr3, %eax
         movl    %eax, %cr3
         movl    $IA32_EFER, %ecx
         movl    $(EFER_LME | EFER_SCE), %eax
@@ -121,6 +122,11 @@ finish64:
         jmp     1b
 
         .data
+        .balign 16
+/* What a test's main32 may change before 64-bit mode is entered: more bits of CR4, another top of the tables. */
+        .globl  boot_cr4, boot_cr3
+boot_cr4: .long 0
+boot_cr3: .long pml4
         .balign 16
         .globl  gdt, gdt_pointer
 gdt:    .quad   0

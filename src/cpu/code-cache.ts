@@ -165,6 +165,7 @@ export class CodeCache {
       if (end > start) {
         page = this.#page(pageNumber);
         page.entries.set(key, start);
+        this.counters.blocks++;
         page.ranges.push(start, end);
         this.#next = end;
         return start;

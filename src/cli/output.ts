@@ -1,5 +1,6 @@
 /** Where bytes and lines go: streams that may be slow or closed, and files. */
 import { closeSync, writeSync } from "node:fs";
+import { systemErrorText, UserError } from "./errors.ts";
 
 /** Takes bytes at once, and passes them on when `flush` is called. */
 export interface Output {
@@ -42,12 +43,13 @@ export class StreamOutput implements Output {
   #closed = false;
   #drained: Promise<void> | undefined;
 
-  /** @param onClosed the reader has gone away: EPIPE and the like. Output is dropped from then on. */
-  constructor(stream: NodeJS.WritableStream, onClosed: () => void) {
+  /** @param onClosed it cannot be written to any more: the reader has gone (EPIPE), the disk is full, ... */
+  constructor(stream: NodeJS.WritableStream, onClosed: (error: Error) => void) {
     this.#stream = stream;
-    stream.on("error", () => {
+    stream.on("error", (error) => {
+      if (this.#closed) return;
       this.#closed = true;
-      onClosed();
+      onClosed(error);
     });
   }
 
@@ -77,6 +79,11 @@ export class StreamOutput implements Output {
   }
 }
 
+/** A file cannot be written to. */
+export function writeError(name: string, error: unknown): UserError {
+  return new UserError(`${name}: cannot be written to: ${systemErrorText(error)}`);
+}
+
 /** Writes all of it, waiting where a non-blocking descriptor makes it wait. */
 function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) {
@@ -89,11 +96,14 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
+/** Its methods throw `UserError` when the file cannot be written to. */
 export class FileOutput implements Output {
+  readonly #name: string;
   readonly #fd: number;
   readonly #buffer = new Buffered();
 
-  constructor(fd: number) {
+  constructor(name: string, fd: number) {
+    this.#name = name;
     this.#fd = fd;
   }
 
@@ -103,7 +113,12 @@ export class FileOutput implements Output {
 
   flush(): undefined {
     const bytes = this.#buffer.take();
-    if (bytes !== null) writeAll(this.#fd, bytes);
+    if (bytes === null) return;
+    try {
+      writeAll(this.#fd, bytes);
+    } catch (error) {
+      throw writeError(this.#name, error);
+    }
   }
 
   async end(): Promise<void> {
@@ -123,13 +138,13 @@ export const nullOutput: Output = {
 export class LineWriter {
   readonly #fd: number;
   readonly #lineEnd: string;
-  readonly #onClosed: () => void;
+  readonly #onClosed: (error: unknown) => void;
   #text: string[] = [];
   #length = 0;
   #closed = false;
 
-  /** @param onClosed the reader has gone away; lines are dropped from then on */
-  constructor(fd: number, lineEnd: string, onClosed: () => void) {
+  /** @param onClosed it cannot be written to any more; lines are dropped from then on */
+  constructor(fd: number, lineEnd: string, onClosed: (error: unknown) => void) {
     this.#fd = fd;
     this.#lineEnd = lineEnd;
     this.#onClosed = onClosed;
@@ -150,9 +165,8 @@ export class LineWriter {
     try {
       writeAll(this.#fd, bytes);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
       this.#closed = true;
-      this.#onClosed();
+      this.#onClosed(error);
     }
   }
 }

@@ -14,7 +14,7 @@ import { Expectation } from "./expect.ts";
 import { openOutputs, readInput } from "./files.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
 import { type Cause, outcome } from "./outcome.ts";
-import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput } from "./output.ts";
+import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput, writeError } from "./output.ts";
 import { jsonReport } from "./report.ts";
 import { formatStatistics, RunStatistics } from "./statistics.ts";
 
@@ -61,6 +61,8 @@ class Session {
   #timer: NodeJS.Timeout | null = null;
   /** Why this session asked the machine to stop: the first reason counts. */
   #cause: Cause | null = null;
+  /** An output that failed. */
+  #failure: UserError | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -113,13 +115,21 @@ class Session {
     for (const { file } of traces) {
       const fd = file === undefined ? STDERR : descriptors.shift()!;
       const lineEnd = fd === STDERR && raw ? "\r\n" : "\n";
-      this.#traceWriters.push(new LineWriter(fd, lineEnd, () => this.#stop("closed")));
+      this.#traceWriters.push(
+        new LineWriter(fd, lineEnd, (error) => this.#closed(file ?? "standard error", error)),
+      );
     }
-    if (typeof serial === "object") return new FileOutput(descriptors[0]!);
+    if (typeof serial === "object") return new FileOutput(serial.file, descriptors[0]!);
     if (serial === "none") return nullOutput;
     // The JSON object has standard output for itself.
     if (json) return this.#messages;
-    return new StreamOutput(process.stdout, () => this.#stop("closed"));
+    return new StreamOutput(process.stdout, (error) => this.#closed("standard output", error));
+  }
+
+  /** An output is gone. A reader that has left wants no more; anything else is an error, told at the end. */
+  #closed(name: string, error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code !== "EPIPE") this.#failure ??= writeError(name, error);
+    this.#stop("closed");
   }
 
   #openConsole(): Console {
@@ -213,11 +223,13 @@ class Session {
       for (const line of await formatStatistics(statistics)) this.#messageLine(line);
     }
     await this.#messages.end();
+    if (this.#failure !== null) throw this.#failure;
     if (this.#options.json) {
       const report = jsonReport(this.#options.image, end, statistics, machine);
-      const stdout = new StreamOutput(process.stdout, () => {});
+      const stdout = new StreamOutput(process.stdout, (error) => this.#closed("standard output", error));
       for (const byte of Buffer.from(`${JSON.stringify(report, null, 2)}\n`)) stdout.byte(byte);
       await stdout.end();
+      if (this.#failure !== null) throw this.#failure;
     }
     return end.exitCode;
   }

@@ -1,5 +1,5 @@
 /** What cannot be used: one line, exit code 2, nothing left behind, never a stack trace. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { StructWriter } from "../../src/boot/bytes.ts";
@@ -160,6 +160,13 @@ describe("options", () => {
     const result = await cli.run(["boot", hello, "--trace", `int:${good}`, "--trace", "io:/nowhere/trace"]);
     expectOneLine(result, "/nowhere/trace", /expected a file to write to/);
     expect(cli.files()).toEqual(before);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("a full disk under the console or a trace is told", async () => {
+    const says = /cannot be written to: no space left on the device/;
+    expectOneLine(await cli.run(["boot", hello, "--serial", "file:/dev/full"]), "/dev/full", says);
+    const traced = await cli.run(["boot", hello, "--serial", "none", "--trace", "io:/dev/full"]);
+    expectOneLine(traced, "/dev/full", says);
   });
 
   test("a bad image leaves no console file behind", async () => {

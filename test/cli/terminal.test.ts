@@ -1,6 +1,6 @@
 /** The interactive terminal, on a pseudo-terminal of script(1); and signals and closed pipes. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as g from "./guests.ts";
@@ -53,6 +53,21 @@ class Session {
     });
   }
   #seen = 0;
+}
+
+/** Processes whose command line begins with these words. */
+function running(words: readonly string[]): number[] {
+  const start = `${words.join("\0")}\0`;
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "latin1").startsWith(start);
+      } catch {
+        return false; // it has ended
+      }
+    })
+    .map(Number);
 }
 
 const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).error === undefined;
@@ -127,10 +142,7 @@ describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => 
   test("SIGTERM stops the run with 143 and gives the terminal back", async () => {
     const session = start(image("spin2", g.print("ready"), g.forever));
     await session.until("ready");
-    const { stdout } = spawnSync("pgrep", ["-f", `^${process.execPath} ${cli.entry} boot`], {
-      encoding: "utf8",
-    });
-    for (const pid of stdout.trim().split("\n")) process.kill(Number(pid), "SIGTERM");
+    for (const pid of running([process.execPath, cli.entry, "boot"])) process.kill(pid, "SIGTERM");
     await session.until("code=143");
     await session.until("icanon");
     await session.closed;

@@ -1,5 +1,5 @@
 /*
- * What MOV to CR0 and CR4 refuse: reserved bits of CR4, and what would take the paging from under 64-bit mode
+ * What MOV to CR0 and CR4 refuse: reserved bits and combinations, and what would take the paging from under 64-bit mode
  * (SDM vol. 3A 4.1.1, 2.5; vol. 2B, MOV to control registers).
  */
 #include "lib/test64.h"
@@ -24,7 +24,6 @@ main64:
         TRY_CR  cr4, 1<<32
         FAULTS  "MOV to CR4 with bits 32-63 set raises #GP(0)", GP, 0
         EQ      "and leaves CR4 as it was", %rcx, %rbx
-        TRY_CR  cr0, 0x1ff80
-        RUNS    "reserved bits of CR0 below bit 32 raise nothing"
-        movq    %rbx, %cr0
+        TRY_CR  cr3, 1<<62
+        FAULTS  "MOV to CR3 with a bit above MAXPHYADDR set raises #GP(0)", GP, 0
         ret

@@ -65,7 +65,8 @@ main64:
         FAULTS  "LOCK NOP is #UD", UD, 0
         TRY     .byte 0xf0, 0x01, 0xc0
         FAULTS  "LOCK ADD with a register destination is #UD", UD, 0
-        TRY     .byte 0xf0, 0x89, 0x04, 0x24
+        movq    $free_pages, %rdi
+        TRY     .byte 0xf0, 0x89, 0x07
         FAULTS  "LOCK MOV is #UD", UD, 0
         TRY     .byte 0xf0, 0x03, 0x04, 0x24
         FAULTS  "LOCK ADD with a memory source is #UD", UD, 0
@@ -145,7 +146,7 @@ main64:
         TRY     int $0x30
         FAULTS  "INT n at CPL 0 passes a gate of DPL 0", 0x30, 0, 2
         TRY3    int $0x30
-        FAULTS  "INT n at CPL 3 through a gate of DPL 0 raises #GP with the vector, IDT bit set", GP, 0x30*8+2
+        FAULTS  "INT n at CPL 3 through a 64-bit gate of DPL 0 raises #GP with the vector, IDT bit set", GP, 0x30*8+2
         TRY3    int3
         FAULTS  "INT3 at CPL 3 passes a gate of DPL 3", BP, 0, 1
         GATE    BP

@@ -2,6 +2,7 @@
 #include "lib/test32.h"
 
 #define WINDOW 0x40000000                       /* page directory entry 256, PDPTE 1 */
+#define PAGE1 WINDOW+4096                       /* entry 1 of `table` */
 #define WINDOW2 0x40400000                      /* a 4-MiB page behind it */
 
         .text
@@ -42,8 +43,6 @@ build_32:
         movl    $free_pages+\flags, table+4
         invlpg  WINDOW+4096
         .endm
-#define PAGE1 WINDOW+4096
-
 rights: movl    $0x1234, free_pages
         MAP32   3
         movl    PAGE1, %eax

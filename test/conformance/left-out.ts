@@ -4,7 +4,7 @@
  */
 import { Code, type Instruction, Mnemonic, OpKind, Register } from "iced-x86";
 import { RFLAGS } from "./case.ts";
-import { isCanonical } from "./effective-address.ts";
+import { addressBits, isCanonical } from "./effective-address.ts";
 import { CODE_BASE, PAGE } from "./environment.ts";
 import { FS, GS, RAX, RDX, REGISTER_NUMBER, RSP, type Sketch } from "./sketch.ts";
 import { operandBits, shiftCount } from "./undefined.ts";
@@ -164,11 +164,25 @@ function hasPrefix(s: Sketch, prefix: number): boolean {
 
 export function leftOutByState(s: Sketch): boolean {
   if (isMadeCanonicalByBase(s) || isMaskedMoveOfQuadwords(s)) return true;
-  // A far call from 64-bit mode to compatibility mode with a non-canonical RSP: AMD processors push to ESP.
-  const { instruction: i } = s;
-  if (s.mode === 64 && i.isCallFarIndirect && !isCanonical(s.gpr[RSP]!)) return true;
+  if (imageWraps(s)) return true;
+  // A far call from 64-bit mode to compatibility mode: AMD processors push to ESP.
+  if (s.mode === 64 && s.instruction.isCallFarIndirect && s.gpr[RSP]! >> 32n !== 0n) return true;
   // SHLD, SHRD by more than the operand's width: the result is undefined.
   return DOUBLE_SHIFTS.has(s.instruction.mnemonic) && shiftCount(s) > operandBits(s);
+}
+
+const X87_IMAGES: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Fldenv,
+  Mnemonic.Fnstenv,
+  Mnemonic.Frstor,
+  Mnemonic.Fnsave,
+]);
+
+/** An x87 image that reaches beyond offset FFFFH of a 16-bit address: AMD processors go on at offset 0. */
+function imageWraps(s: Sketch): boolean {
+  const { instruction: i } = s;
+  if (!X87_IMAGES.has(i.mnemonic) || addressBits(i) !== 16) return false;
+  return s.segmentOffsets.some((offset) => offset + BigInt(s.operandSize) > 0x1_0000n);
 }
 
 /**

@@ -229,5 +229,24 @@ io:     SET_CR  cr4, CR4_DE
         TRY     inb $0x81, %al
         RUNS    "an I/O breakpoint does not hit on other ports"
         DR6_IS  "no bit says otherwise", $0
+        SET_DR  0, $0x84
+        SET_DR  7, $BREAK(0,IO,LENGTH_4)
+        TRY     inb $0x87, %al
+        FAULTS  "an I/O breakpoint of 4 bytes covers 4 ports, for input too", DB, 0, 2
+        DR6_IS  "B0 says so", $1
+        movq    $free_pages, %rsi
+        movl    $0x80, %edx
+        movl    $3, %ecx
+        SET_DR  0, $0x80
+        SET_DR  7, $BREAK(0,IO,LENGTH_1)
+        TRY     rep outsb
+        FAULTS  "an I/O breakpoint inside REP OUTSB: after its first iteration", DB, 0
+        EQ      "two iterations are left", %rcx, $2
+        DR6_IS  "B0 is set by it", $1
         CLEAR_CR cr4, CR4_DE
+        SET_DR  0, $0x80
+        SET_DR  7, $BREAK(0,IO,LENGTH_1)
+        TRY     outb %al, $0x80
+        RUNS    "without CR4.DE there are no I/O breakpoints"
+        DR6_IS  "nothing is set", $0
         ret

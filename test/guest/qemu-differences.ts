@@ -170,6 +170,15 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
     ["a 1-byte breakpoint does not hit on its neighbours", "a write over two breakpoints sets both bits"],
   ],
   [
+    "I/O breakpoints: before REP OUTS, and without CR4.DE (vol. 3B 18.2.4)",
+    [
+      "an I/O breakpoint inside REP OUTSB: after its first iteration",
+      "two iterations are left",
+      "without CR4.DE there are no I/O breakpoints",
+      "nothing is set",
+    ],
+  ],
+  [
     "SYSCALL drops the status flags, exists in compatibility mode; SYSRET loads RF and VM (vol. 2B)",
     [
       "SYSCALL clears the flags of IA32_FMASK",

@@ -48,6 +48,15 @@ main64:
         STEP_END
         EQ      "REP STOSB with ECX = 0 traps once", trace, $7711b
 
+        movq    $free_pages, %rdi
+        movl    $COM1 + 7, %edx
+        movl    $2, %ecx
+        STEP_BEGIN
+7710:   rep insb
+7711:   nop
+        STEP_END
+        EQ      "REP INSB traps after its first iteration at itself", trace, $7710b
+        EQ      "REP INSB traps after its last iteration behind itself", trace+8, $7711b
         /* Branches. */
         STEP_BEGIN
         jmp     7711f

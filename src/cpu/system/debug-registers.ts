@@ -4,6 +4,7 @@ import { Fault, Vector } from "../fault.ts";
 import * as L from "../layout.ts";
 import { Cr4 } from "../registers.ts";
 import type { CpuState } from "../state.ts";
+import { PENDING_DEBUG } from "./cold-state.ts";
 import { recordDebug } from "./events.ts";
 import { CONTINUE, EVENT, type Helper, readRegister, type SystemHelpers, writeRegister } from "./helper.ts";
 import { is64BitCode, nextRip } from "./modes.ts";
@@ -68,9 +69,32 @@ const movToDebug: Helper = (core, cpu, record) => {
   return EVENT;
 };
 
+/** DR7: L0-G3. */
+export const DR7_ENABLES = 0xff;
+
+/**
+ * Makes the I/O breakpoints that an access to `size` ports from `port` on meets pending: they are traps. R/W = 2
+ * means I/O while CR4.DE is set (SDM vol. 3B 18.2.4).
+ */
+export function noteIoBreakpoints(cpu: CpuState, port: number, size: number): void {
+  const dr7 = cpu.i32(L.DR + 7 * 8);
+  if (!(dr7 & DR7_ENABLES) || !(cpu.cr4 & Cr4.DE)) return;
+  const ON_IO = 2;
+  const LENGTHS = [1, 2, 8, 4] as const;
+  let hits = 0;
+  for (let i = 0; i < 4; i++) {
+    const enabled = (dr7 >> (i * 2)) & 3;
+    const fields = dr7 >> (16 + i * 4);
+    if (!enabled || (fields & 3) !== ON_IO) continue;
+    const length = LENGTHS[((fields >> 2) & 3) as 0 | 1 | 2 | 3];
+    const address = cpu.u64(L.DR + i * 8) & BigInt(-length);
+    if (address < BigInt(port + size) && address + BigInt(length) > BigInt(port)) hits |= 1 << i;
+  }
+  if (hits !== 0) cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | hits);
+}
+
 /** DR6 bits of the instruction breakpoints at RIP (SDM vol. 3B 18.2.4). */
 export function instructionBreakpoints(cpu: CpuState): number {
-  const DR7_ENABLES = 0xff;
   const dr7 = cpu.i32(L.DR + 7 * 8);
   if (!(dr7 & DR7_ENABLES)) return 0;
   const linear = BigInt.asUintN(64, cpu.rip + cpu.u64(L.CODE_BASE));

@@ -7,6 +7,7 @@ import { Segment } from "../layout.ts";
 import type { PortSize } from "../outside.ts";
 import { Flag, Gpr } from "../registers.ts";
 import type { CpuState } from "../state.ts";
+import { DR7_ENABLES, noteIoBreakpoints } from "./debug-registers.ts";
 import {
   CONTINUE,
   type Helper,
@@ -41,6 +42,7 @@ function input(port: (cpu: CpuState, record: RecordView) => number): Helper {
     const number = port(cpu, record);
     checkPermission(core, cpu, number, size);
     writeReg(cpu, L.GPR + Gpr.RAX * 8, size, core.port.readPort(number, size));
+    noteIoBreakpoints(cpu, number, size);
     return CONTINUE;
   };
 }
@@ -52,6 +54,7 @@ function output(port: (cpu: CpuState, record: RecordView) => number): Helper {
     checkPermission(core, cpu, number, size);
     const mask = size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
     core.port.writePort(number, size, (cpu.gpr32(Gpr.RAX) & mask) >>> 0);
+    noteIoBreakpoints(cpu, number, size);
     return CONTINUE;
   };
 }
@@ -83,13 +86,17 @@ function strings(
     checkPermission(core, cpu, port, size);
     const width = record.addressSize;
     const repeated = (record.flags & (RecordFlag.REP | RecordFlag.REPNE)) !== 0;
+    // A debug trap comes after each iteration (SDM vol. 3B 18.2.4, 18.3.1.4).
+    const traps = cpu.i32(L.FLAGS_SYSTEM) & Flag.TF || cpu.i32(L.DR + 7 * 8) & DR7_ENABLES;
+    const chunk = traps ? 1 : CHUNK;
     const step = BigInt(cpu.i32(L.FLAGS_SYSTEM) & Flag.DF ? -size : size);
     for (let done = 0; ; done++) {
       const left = repeated ? addressRegister(cpu, Gpr.RCX, width) : 1n;
       if (left === 0n) return CONTINUE;
       // RIP still names this instruction: it goes on where it stopped.
-      if (done === CHUNK) return JUMP;
+      if (done === chunk) return JUMP;
       element(core, cpu, record, port, size);
+      noteIoBreakpoints(cpu, port, size);
       setAddressRegister(cpu, pointer, width, addressRegister(cpu, pointer, width) + step);
       if (!repeated) return CONTINUE;
       setAddressRegister(cpu, Gpr.RCX, width, left - 1n);

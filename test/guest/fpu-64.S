@@ -259,8 +259,45 @@ xsave_round_trips:
         xrstor  AREA3
         movd    %xmm1, %eax
         EQ      "XRSTOR of the compacted form loads XMM1", %rax, $0x5555
+        movl    $0xd, %eax
+        movl    $1, %ecx
+        cpuid
+        testl   $8, %eax
+        jz      8f
+        CLEAR_AREA AREA3
+        movl    $0x7777, %eax
+        movd    %eax, %xmm2
+        REQUEST 3
+        xsaves  AREA3
+        movabsq $(1 << 63) + 3, %rax
+        EQ      "XSAVES writes the compacted form", AREA3+520, %rax
+        pxor    %xmm2, %xmm2
+        REQUEST 3
+        xrstors AREA3
+        movd    %xmm2, %eax
+        EQ      "XRSTORS loads what XSAVES stored", %rax, $0x7777
+        movq    $0, AREA3 + 520
+        TRY_BEGIN
+        REQUEST 3
+        AT
+        xrstors AREA3
+        TRY_END
+        FAULTS  "XRSTORS of the standard form raises #GP(0)", GP, 0
+        movq    $USER_ALIAS + AREA3, %rdi
+        RING3_BEGIN
+        REQUEST 3
+        AT
+        xsaves  (%rdi)
+        RING3_END
+        FAULTS  "XSAVES at CPL 3 raises #GP(0)", GP, 0
         jmp     7f
-8:      SKIPPED "XSAVEC: SSE state is in use", "no XSAVEC"
+8:      SKIPPED "XSAVES writes the compacted form", "no XSAVES"
+        SKIPPED "XRSTORS loads what XSAVES stored", "no XSAVES"
+        SKIPPED "XRSTORS of the standard form raises #GP(0)", "no XSAVES"
+        SKIPPED "XSAVES at CPL 3 raises #GP(0)", "no XSAVES"
+        testl   $2, %eax
+        jnz     7f
+        SKIPPED "XSAVEC: SSE state is in use", "no XSAVEC"
         SKIPPED "XSAVEC: XCOMP_BV has bit 63 and the requested components", "no XSAVEC"
         SKIPPED "XRSTOR of the compacted form loads XMM1", "no XSAVEC"
 7:      CLEAR_CR cr4, CR4_OSXSAVE

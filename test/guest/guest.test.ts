@@ -10,6 +10,11 @@ import { COMPLETE, qemuVersion, type Report, runInEmulator, runInQemu, type Verd
 /** Everything that either can do; SYSCALL and SYSENTER differ by vendor, the tests state Intel's rules. */
 const EMULATOR_CPU = "max";
 const QEMU_CPU = "max,vendor=GenuineIntel";
+/** Guests about a smaller processor: this emulator's model and QEMU's. */
+const CPUS: Readonly<Record<string, readonly [string, string]>> = {
+  "cpuid-gating-refused-64": ["qemu64", "qemu64"],
+  "cpuid-gating-64": ["qemu64", "qemu64,vendor=GenuineIntel,-abm,-popcnt"],
+};
 
 /** Guests that end otherwise than by isa-debug-exit. */
 const ENDS: Readonly<Record<string, string>> = { "triple-fault": "triple-fault" };
@@ -46,18 +51,27 @@ else {
   for (const name of guestNames()) {
     const guest = builder.build(name);
     const end = ENDS[name] ?? COMPLETE;
+    const [cpu, qemuCpu] = CPUS[name] ?? [EMULATOR_CPU, QEMU_CPU];
     for (const check of guest.checks) known.add(check);
     describe(name, () => {
       describe("under this emulator", () => {
-        const report = runInEmulator(guest, EMULATOR_CPU);
+        const report = runInEmulator(guest, cpu);
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
+        test("executed one instruction at a time it reports the same", () => {
+          const { verdicts, other, end } = runInEmulator(guest, cpu, { stepped: true });
+          expect({ verdicts, other, end }).toEqual({
+            verdicts: report.verdicts,
+            other: report.other,
+            end: report.end,
+          });
+        });
         checksInEmulator(guest.checks, report);
       });
       describe.skipIf(qemu === null)("under QEMU (skipped where it is not installed)", () => {
         const reason = QEMU_CANNOT_RUN[name];
         if (reason !== undefined) test.skip(`cannot run: ${reason}`, () => {});
         if (qemu === null || reason !== undefined) return;
-        const report = runInQemu(guest, QEMU_CPU);
+        const report = runInQemu(guest, qemuCpu);
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
         checksInQemu(guest.checks, report);
       });

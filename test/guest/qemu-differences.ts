@@ -7,6 +7,7 @@
 export const QEMU_CANNOT_RUN: Readonly<Record<string, string>> = {
   "control-registers-refused-64":
     "QEMU takes MOV to CR0, CR3 and CR4 with refused values and stops making progress (vol. 2B, MOV to CR)",
+  "cpuid-gating-refused-64": "as control-registers-refused-64",
   "segment-limits-32": "QEMU checks no segment limits and runs past the end of a code segment (vol. 3A 5.3)",
 };
 
@@ -93,6 +94,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
       "bit 7 of a PML4 entry is reserved",
       "bit 7 of a PML5 entry is reserved",
       "bits 13-29 of a 1-GiB entry are reserved",
+      "bit 7 of a PDPTE without 1-GiB pages is reserved: P, RSVD",
       "bit 21 of a 4-MiB entry is reserved: P, RSVD",
       "PAE: bit 63 without IA32_EFER.NXE is reserved: P, RSVD",
       "PAE: an address bit above MAXPHYADDR is reserved: P, RSVD",

@@ -53,12 +53,12 @@ function readReport(guest: Guest, console: string, end: string): Report {
 const INSTRUCTION_LIMIT = 50_000_000;
 const MEMORY_MIB = 64;
 
-export interface EmulatorRun extends Report {
-  readonly instructions: number;
-  readonly machine: Machine;
+export interface EmulatorOptions {
+  /** Every instruction by itself, as for `--trace insn`, in place of whole blocks. */
+  readonly stepped?: boolean;
 }
 
-export function runInEmulator(guest: Guest, cpu: string): EmulatorRun {
+export function runInEmulator(guest: Guest, cpu: string, options: EmulatorOptions = {}): Report {
   let console = "";
   const machine = new Machine({
     memory: MEMORY_MIB * 2 ** 20,
@@ -67,10 +67,11 @@ export function runInEmulator(guest: Guest, cpu: string): EmulatorRun {
       console += String.fromCharCode(byte);
     },
   });
+  if (options.stepped) machine.processor.onStep = () => {};
   machine.load({ image: readFileSync(guest.image) });
   const stop = machine.runSync({ maxInstructions: INSTRUCTION_LIMIT });
   const end = stop.kind === "debug-exit" ? `exit ${stop.status}` : stop.kind;
-  return { ...readReport(guest, console, end), instructions: machine.instructions, machine };
+  return readReport(guest, console, end);
 }
 
 export function qemuVersion(): string | null {

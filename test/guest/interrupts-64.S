@@ -33,9 +33,7 @@ frames: /* 6.14.2: SS:RSP is always pushed, RSP is aligned first; no stack switc
         EQ      "and saved as it was", event+EV_RSP, $free_pages+0x80f
         TRY_BEGIN
         movq    $free_pages + 0x808, %rsp
-        AT
-        movl    %ds:0, %eax
-        .byte   0x0f, 0x0b
+        ud2
         TRY_END
         EQ      "an error code comes below the aligned frame: none for #UD", event+EV_FRAME, $free_pages+0x800-40
         TRY_BEGIN

@@ -4,12 +4,12 @@
  * less than can be measured, and a crash cannot be announced.
  */
 import { type FunctionBuilder, type I32, load } from "../wasm/index.ts";
-import { RIP_PAGE } from "./layout.ts";
+import { BRANCH_STATE, RIP_PAGE } from "./layout.ts";
 
 /** i32: offset of the entry to be written next, from RING. */
-export const BRANCH_NEXT = 0xd000;
+export const BRANCH_NEXT = BRANCH_STATE;
 /** BRANCH_ENTRIES entries of BRANCH_ENTRY_SIZE bytes. */
-export const BRANCH_RING = 0xd020;
+export const BRANCH_RING = BRANCH_STATE + 0x20;
 export const BRANCH_ENTRIES = 64;
 export const BRANCH_ENTRY_SIZE = 32;
 

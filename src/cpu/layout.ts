@@ -159,8 +159,10 @@ export const TLB_ATTRIBUTES = 12;
 export const JUMP_CACHE = 0x1_0000;
 export const JUMP_ENTRIES = 4096;
 
-/** End of the part of a block that a snapshot has to keep: everything after can be refilled. */
-export const STATE_SIZE = 0x700;
+/** Fields that only TypeScript touches (`system/cold-state.ts`); a snapshot keeps the block up to their end. */
+export const COLD_STATE = 0x700;
+/** The ends of the last blocks (`branch-ring.ts`). */
+export const BRANCH_STATE = 0xd000;
 
 /** Indices into SEGMENTS. */
 export const Segment = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;

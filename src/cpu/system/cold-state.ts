@@ -2,10 +2,11 @@
  * Fields of a processor's block that plain TypeScript keeps (emitted code at most reads them): they lie after
  * the registers of `layout.ts` and are part of the state that a snapshot keeps.
  */
+import { COLD_STATE } from "../layout.ts";
 import { Flag } from "../registers.ts";
 import type { CpuState } from "../state.ts";
 
-const COLD = 0x700;
+const COLD = COLD_STATE;
 
 /** i32: non-zero while NMIs are blocked by a running NMI handler, until the next IRET (SDM vol. 3A 6.7.1). */
 export const NMI_BLOCKED = COLD;

@@ -301,6 +301,33 @@ describe("faults of operands", () => {
     expect(() => mmu.read(BEFORE + 1n, 4)).toThrow(expect.objectContaining({ vector: Vector.AC }));
   });
 
+  it("an end that is not canonical comes before misalignment, and both come before page faults", () => {
+    const machine = createSpace({ cpl: 3, ac: true, am: true });
+    const { mmu } = machine;
+    const vectorOf = (address: bigint): number[] => {
+      const [lo, hi] = halves(address);
+      return [mmu.slowRead(0, lo, hi, 8), mmu.slowWrite(0, lo, hi, 8)].map((at) => {
+        expect(at).toBe(0);
+        return fault(machine).vector;
+      });
+    };
+    expect(vectorOf(0x7fff_ffff_fff9n)).toEqual([Vector.GP, Vector.GP]);
+    expect(vectorOf(0x8000_0000_0001n)).toEqual([Vector.GP, Vector.GP]);
+    expect(vectorOf(ABSENT + 1n)).toEqual([Vector.AC, Vector.AC]);
+    expect(vectorOf(ABSENT)).toEqual([Vector.PF, Vector.PF]);
+  });
+
+  it("blocks of bytes raise #AC(0) by the alignment that is asked of them", () => {
+    const { mmu } = createSpace({ cpl: 3, ac: true, am: true });
+    const misaligned = expect.objectContaining({ vector: Vector.AC });
+    const odd = BEFORE + 2n;
+    expect(() => mmu.readBytes(odd, 28, Access.READ, 4)).toThrow(misaligned);
+    expect(() => mmu.writeBytes(odd, sequence(28), Access.WRITE, 4)).toThrow(misaligned);
+    expect(() => mmu.probeWrite(odd, 28, Access.WRITE, 4)).toThrow(misaligned);
+    mmu.writeBytes(odd, sequence(28), Access.WRITE, 2);
+    expect(mmu.readBytes(odd, 28)).toEqual(sequence(28));
+  });
+
   it.each([
     ["CPL 0", { cpl: 0, ac: true, am: true }],
     ["RFLAGS.AC = 0", { cpl: 3, ac: false, am: true }],

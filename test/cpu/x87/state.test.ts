@@ -11,6 +11,7 @@ const FLDENV = [0xd9, 0x20] as const;
 const FNSAVE = [0xdd, 0x30] as const;
 const FRSTOR = [0xdd, 0x20] as const;
 const FNCLEX = [0xdb, 0xe2] as const;
+const FLDCW = [0xd9, 0x28] as const;
 const ONE = 0x3fff_8000_0000_0000_0000n;
 
 function hex(bytes: Uint8Array): string {
@@ -125,18 +126,24 @@ describe("pending exceptions", () => {
 describe("memory faults", () => {
   const rows = X87_ROWS.filter((row) => row.operand !== "none");
 
-  it("leave every instruction's state as it was", () => {
+  // With exceptions unmasked too: a store that one suppresses still checks its operand.
+  it.each([
+    ["masked", 0x7f],
+    ["unmasked", 0x40],
+  ])("leave every instruction's state as it was, exceptions %s", (_name, control) => {
     for (const row of rows) {
       for (const empty of [false, true]) {
         const { state, bus } = createMachine();
         if (!empty) executeX87(state, ...FLD1, bus);
+        bus.memory.set([control, 0x03]);
+        executeX87(state, ...FLDCW, bus);
         executeX87(state, ...FNSAVE, bus);
         const before = hex(bus.memory);
         executeX87(state, ...FRSTOR, bus);
         const fault = () => {
           throw new Fault(Vector.PF, 2);
         };
-        const faulting = Object.assign(Object.create(bus), { read: fault, write: fault });
+        const faulting = Object.assign(Object.create(bus), { read: fault, write: fault, probe: fault });
         let caught: unknown;
         try {
           executeX87(state, row.opcode, modrmBytes(row.form)[0], faulting);

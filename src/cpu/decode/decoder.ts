@@ -246,13 +246,13 @@ export class Decoder {
     const long = (mode & Mode.SIZE) === Mode.CODE_64;
     const index = long ? this.#long : this.#legacy;
     const sibling = index.sibling(this.#selector);
+    const plan = sibling && this.#planOf(sibling, long);
     const addressSize = addressSizeOf(prefixes, mode);
     if (sibling ? index.hasModrm(this.#selector) : prefixes.map > 0) {
       const modrm = cursor.u8();
-      if (modrm < 0xc0) this.#address.read(cursor, modrm, addressSize, prefixes, long);
+      if (modrm < 0xc0 && !plan?.modreg) this.#address.read(cursor, modrm, addressSize, prefixes, long);
     }
-    if (sibling) {
-      const plan = this.#planOf(sibling, long);
+    if (sibling && plan) {
       this.#readImmediates(cursor, plan, operandSizeOf(plan, sibling, prefixes, mode), addressSize);
     } else if (prefixes.map === 3) cursor.u8();
     if (cursor.short) return cursor.tooLong ? Outcome.TOO_LONG : Outcome.MORE;

@@ -12,7 +12,10 @@ import { NativeExecutor, NativeUnavailable } from "./native-executor.ts";
 import { Replayer } from "./recording.ts";
 import { runSuite } from "./suite.ts";
 
-/** Made by: npm run conformance -- --stage none --cases 100000 --record test/conformance/vectors.br */
+/**
+ * Made by: npm run conformance -- --stage none --cases 100000 --record test/conformance/vectors.br
+ * and to be made anew whenever rows or the generator change.
+ */
 const VECTORS = fileURLToPath(new URL("vectors.br", import.meta.url));
 const SEED = 1;
 /** The specialised stage compiles a module for every case, so it gets fewer; the long run has both in full. */
@@ -45,6 +48,23 @@ test.skipIf(probe === null)(
 test.skipIf(!(probe instanceof NativeExecutor))(
   "every row of the decode tables, specialised, does what the processor does in 64-, 32- and 16-bit mode",
   () => agrees("specialised"),
+  600_000,
+);
+
+test.skipIf(!existsSync(VECTORS))(
+  "the recorded vectors belong to the cases that are generated today",
+  async () => {
+    const summary = await runSuite({
+      rows: allRows(),
+      modes: [64, 32, 16],
+      cases: CASES.interpreter,
+      seed: SEED,
+      reference: new Replayer(VECTORS),
+      subject: null,
+      shrinks: false,
+    });
+    expect(summary.cases).toBeGreaterThanOrEqual(CASES.interpreter);
+  },
   600_000,
 );
 

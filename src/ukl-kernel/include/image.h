@@ -1,0 +1,52 @@
+/*
+ * What `ukl-emu build` puts into an image after the kernel: a symbol table and an initial file system.
+ * It fills in `image_info`, which it finds by its symbol; the symbol table is found by its magic number.
+ */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include "types.h"
+
+#define IMAGE_INFO_MAGIC	"UKLIMAGE"
+#define IMAGE_SYMBOLS_MAGIC	"UKLSYMS1"
+
+/* Which part of the image an address belongs to. */
+enum image_part {
+	PART_WORK,	/* kernel code that is none of the following */
+	PART_ENTRY,	/* kernel symbols entry_* */
+	PART_DISPATCH,	/* kernel symbols dispatch_* */
+	PART_EXIT,	/* kernel symbols exit_* */
+	PART_APP,	/* the application's own code */
+	PART_LIB,	/* its C library */
+	PART_STUB,	/* code that the builder made: rewritten system calls */
+};
+
+/* Sorted by address. Little-endian, no padding. */
+struct image_symbol {
+	u64 address;
+	u32 size;	/* bytes; 0 if unknown: up to the next symbol */
+	u32 name;	/* bits 31-24: enum image_part; bits 23-0: offset of a NUL-terminated name in the names */
+};
+
+struct image_symbols {
+	char magic[8];	/* IMAGE_SYMBOLS_MAGIC */
+	u32 count;
+	u32 names_size;	/* bytes; the names follow the symbols */
+	struct image_symbol symbols[];
+};
+
+struct image_info {
+	char magic[8];			/* IMAGE_INFO_MAGIC */
+	u64 symbols, symbols_size;	/* virtual address in the kernel's mapping, bytes; 0 if there is none */
+	u64 initramfs, initramfs_size;	/* a newc cpio archive; also given by the boot protocol's ramdisk */
+	char command_line[256];		/* in front of the boot loader's */
+};
+
+extern struct image_info image_info;
+
+/* From the linker script: the linked application's code and data, empty unless LINKED_APPLICATION. */
+extern char application_start[], application_text_end[], application_end[];
+/* TLS template of the linked application (PT_TLS), for its auxiliary vector. */
+extern char application_tls_start[], application_tls_end[], application_tls_memory_end[];
+
+#endif

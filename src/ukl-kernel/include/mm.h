@@ -1,0 +1,71 @@
+/* Memory: pages, the kernel's heap, address spaces, and access to an application's memory. */
+#ifndef MM_H
+#define MM_H
+
+#include "lib.h"
+
+#define PAGE_SIZE	4096UL
+#define USER_TOP	0x00007fffffffe000UL	/* first address above user space */
+#define DIRECT_MAP	0xffff888000000000UL	/* all of RAM, by 2 MiB pages */
+#define KERNEL_BASE	0xffffffff80000000UL	/* physical 0: the image's mapping */
+
+static inline void *direct(paddr_t address) { return (void *)(DIRECT_MAP + address); }
+static inline paddr_t direct_to_physical(const void *at) { return (u64)at - DIRECT_MAP; }
+
+/* mm/page.c: page frames with reference counts (shared by fork). */
+paddr_t page_alloc(void);		/* one zeroed page, references 1; 0 if memory is used up */
+void page_ref(paddr_t page);
+void page_unref(paddr_t page);		/* frees the last */
+u32 page_references(paddr_t page);
+u64 pages_free(void);
+u64 pages_total(void);
+
+/* mm/heap.c: any size; zeroed; NULL if memory is used up. */
+void *kmalloc(size_t size);
+void kfree(void *at);
+
+/* Regions (VMAs): what may be mapped; pages come at the first access. */
+struct file;
+enum { REGION_READ = 1, REGION_WRITE = 2, REGION_EXECUTE = 4, REGION_SHARED = 8, REGION_STACK = 16 };
+
+struct region {
+	struct list link;		/* in space.regions, by address */
+	vaddr_t start, end;
+	u32 flags;
+	struct file *file;		/* referenced; NULL: zeroes */
+	u64 offset;			/* in the file, of `start` */
+	u64 file_bytes;			/* bytes from `start` that come from the file; zeroes after them */
+};
+
+/* An address space; processes made with CLONE_VM share one. */
+struct space {
+	u32 references;
+	paddr_t pml4;			/* kernel half shared by all */
+	paddr_t user_pml4;		/* KPTI: the table that ring 3 runs on, else 0 */
+	struct list regions;
+	vaddr_t heap_start, heap_end;	/* brk */
+	vaddr_t mmap_top;		/* next automatic mapping goes below */
+};
+
+/* mm/space.c. Errors are negative errno values. */
+struct space *space_create(void);
+struct space *space_fork(struct space *from);	/* copy on write */
+void space_ref(struct space *space);
+void space_unref(struct space *space);
+void space_switch(struct space *space);		/* loads CR3 unless it is loaded */
+long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct file *file, u64 offset,
+	       u64 file_bytes);			/* page-aligned, free range */
+vaddr_t space_find(struct space *space, u64 size);	/* a free range for space_map; 0 if none */
+long space_unmap(struct space *space, vaddr_t start, u64 size);
+long space_protect(struct space *space, vaddr_t start, u64 size, u32 flags);
+struct region *space_region(struct space *space, vaddr_t address);
+/* Resolves a page fault (SDM vol. 3A 4.7 error code); false: the access is not allowed. */
+bool space_fault(struct space *space, vaddr_t address, u32 error);
+
+/* arch/user-copy.S and mm/user.c: 0 or -EFAULT. Any mapped address for RING0 processes, user space for RING3. */
+long copy_from_user(void *to, const void *from, size_t size);
+long copy_to_user(void *to, const void *from, size_t size);
+long clear_user(void *at, size_t size);
+long copy_string_from_user(char *to, const char *from, size_t size);	/* length, -EFAULT, -ENAMETOOLONG */
+
+#endif

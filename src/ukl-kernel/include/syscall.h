@@ -1,0 +1,59 @@
+/*
+ * Every system call of this kernel, by Linux's number for x86-64: the one list that the dispatch table is made
+ * of (syscall/table.c). Each is `long sys_NAME(...)` with at most six register-sized arguments; results are a
+ * value or a negative errno. An unknown number is reported once and gives ENOSYS.
+ */
+#ifndef SYSCALL_H
+#define SYSCALL_H
+
+#include "types.h"
+
+typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
+
+#define SYSTEM_CALLS_MAX 512
+/* Number of the empty call, which Linux does not have: the last of the table. */
+#define SYS_EMPTY 511
+
+/* fs/ */
+#define FILE_SYSTEM_CALLS(_)                                                                            \
+	_(0, read) _(1, write) _(2, open) _(3, close) _(4, stat) _(5, fstat) _(6, lstat) _(7, poll)         \
+	_(8, lseek) _(16, ioctl) _(17, pread64) _(18, pwrite64) _(19, readv) _(20, writev) _(21, access)    \
+	_(22, pipe) _(23, select) _(32, dup) _(33, dup2) _(40, sendfile) _(42, connect) _(44, sendto)       \
+	_(45, recvfrom) _(46, sendmsg) _(47, recvmsg) _(48, shutdown) _(41, socket) _(53, socketpair)       \
+	_(72, fcntl) _(74, fsync) _(75, fdatasync) _(76, truncate) _(77, ftruncate) _(78, getdents)         \
+	_(79, getcwd) _(80, chdir) _(81, fchdir) _(82, rename) _(83, mkdir) _(84, rmdir) _(85, creat)       \
+	_(86, link) _(87, unlink) _(88, symlink) _(89, readlink) _(90, chmod) _(91, fchmod) _(92, chown)    \
+	_(93, fchown) _(94, lchown) _(95, umask) _(133, mknod) _(137, statfs) _(138, fstatfs) _(161, chroot) \
+	_(162, sync) _(217, getdents64) _(257, openat) _(258, mkdirat) _(259, mknodat) _(260, fchownat)      \
+	_(262, newfstatat) _(263, unlinkat) _(264, renameat) _(265, linkat) _(266, symlinkat)               \
+	_(267, readlinkat) _(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll)                \
+	_(280, utimensat) _(292, dup3) _(293, pipe2) _(316, renameat2) _(332, statx) _(439, faccessat2)
+
+/* process/ and mm/ */
+#define PROCESS_SYSTEM_CALLS(_)                                                                         \
+	_(9, mmap) _(10, mprotect) _(11, munmap) _(12, brk) _(13, rt_sigaction) _(14, rt_sigprocmask)       \
+	_(15, rt_sigreturn) _(24, sched_yield) _(25, mremap) _(28, madvise) _(34, pause) _(35, nanosleep)   \
+	_(36, getitimer) _(37, alarm) _(38, setitimer) _(39, getpid) _(56, clone) _(57, fork) _(58, vfork)  \
+	_(59, execve) _(60, exit) _(61, wait4) _(62, kill) _(63, uname) _(96, gettimeofday)                 \
+	_(97, getrlimit) _(98, getrusage) _(99, sysinfo) _(100, times) _(102, getuid) _(104, getgid)        \
+	_(105, setuid) _(106, setgid) _(107, geteuid) _(108, getegid) _(109, setpgid) _(110, getppid)       \
+	_(111, getpgrp) _(112, setsid) _(115, getgroups) _(116, setgroups) _(117, setresuid)                \
+	_(118, getresuid) _(119, setresgid) _(120, getresgid) _(121, getpgid) _(124, getsid)                \
+	_(127, rt_sigpending) _(128, rt_sigtimedwait) _(130, rt_sigsuspend) _(131, sigaltstack)             \
+	_(157, prctl) _(158, arch_prctl) _(160, setrlimit) _(169, reboot) _(186, gettid) _(200, tkill)      \
+	_(201, time) _(202, futex) _(204, sched_getaffinity) _(218, set_tid_address) _(228, clock_gettime)  \
+	_(229, clock_getres) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(247, waitid)       \
+	_(273, set_robust_list) _(302, prlimit64) _(318, getrandom) _(334, rseq) _(SYS_EMPTY, empty)
+
+#define DECLARE_SYSTEM_CALL(number, name) long sys_##name();
+/* Definitions have their true parameters; C's old-style declarations allow it for register-sized ones. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+FILE_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
+PROCESS_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
+#pragma GCC diagnostic pop
+
+/* Entry code indexes it by the call's number. */
+extern const system_call_t system_call_table[SYSTEM_CALLS_MAX];
+
+#endif

@@ -39,7 +39,8 @@ const MAX_BLOCK = 64;
 const STEP_AREA = RECORDS;
 const STEP_RECORDS = 4;
 const FIRST = RECORDS + STEP_RECORDS * RECORD_SIZE;
-const END = RECORDS + RECORDS_SIZE - (MAX_BLOCK + 2) * RECORD_SIZE;
+/** Room for a block, each of its instructions watched. */
+const END = RECORDS + RECORDS_SIZE - (2 * MAX_BLOCK + 4) * RECORD_SIZE;
 
 /** What the code cache needs of memory management. */
 export interface CodeMemory {
@@ -63,10 +64,24 @@ interface FetchAddress {
   low: number;
   high: number;
   physical: number;
+  /** The watched addresses of its linear page. */
+  watched: WatchedPage | null;
+}
+
+/** A linear page with watched addresses. Its code is decoded apart from that of other mappings. */
+interface WatchedPage {
+  /** From 1; part of the key of its blocks. */
+  readonly variant: number;
+  readonly offsets: Set<number>;
+}
+
+/** Number of a linear page; exact, since it has at most 52 bits. */
+function linearPage(low: number, high: number): number {
+  return (high >>> 0) * 0x10_0000 + (low >>> 12);
 }
 
 interface CodePage {
-  /** Record by `offset << 4 | mode`. */
+  /** Record by `variant << 16 | offset << 4 | mode`; the variant is 0 for code that nobody watches. */
   readonly entries: Map<number, number>;
   /** Instructions that run into the next page, with the physical page of their tail. */
   readonly crossing: Map<number, { readonly record: number; readonly tailPage: number }>;
@@ -81,7 +96,9 @@ export class CodeCache {
   readonly #memory: CodeMemory;
   readonly #pages = new Map<number, CodePage>();
   readonly #fetchBuffer = new Uint8Array(32);
-  readonly #fetchAt: FetchAddress = { low: 0, high: 0, physical: 0 };
+  readonly #fetchAt: FetchAddress = { low: 0, high: 0, physical: 0, watched: null };
+  /** By number of the linear page. */
+  readonly #watched = new Map<number, WatchedPage>();
   #next = FIRST;
   /** Counters for statistics. */
   readonly counters = { blocks: 0, instructions: 0, invalidations: 0, flushes: 0, lookups: 0 };
@@ -130,6 +147,7 @@ export class CodeCache {
     at.high = long ? high : 0;
     at.physical = this.#memory.translateExecute(cpu, at.low, at.high);
     if (at.physical < 0) return null;
+    at.watched = this.#watched.size === 0 ? null : (this.#watched.get(linearPage(at.low, at.high)) ?? null);
     this.#setRipPage(cpu, low, high, at.physical & (PAGE - 1));
     return at;
   }
@@ -145,7 +163,7 @@ export class CodeCache {
     const { physical } = at;
     const pageNumber = Math.floor(physical / PAGE);
     const offset = physical & (PAGE - 1);
-    const key = (offset << 4) | mode;
+    const key = (at.watched === null ? 0 : at.watched.variant * 0x1_0000) + ((offset << 4) | mode);
     let page = this.#pages.get(pageNumber);
     if (page) {
       const known = page.entries.get(key);
@@ -161,7 +179,7 @@ export class CodeCache {
     const host = this.#memory.hostPage(pageNumber * PAGE);
     if (host !== 0) {
       const start = this.#next;
-      const end = this.#decodeBlock(host, pageNumber * PAGE, offset, mode, start, MAX_BLOCK);
+      const end = this.#decodeBlock(host, pageNumber * PAGE, offset, mode, start, at.watched);
       if (end > start) {
         page = this.#page(pageNumber);
         page.entries.set(key, start);
@@ -193,7 +211,7 @@ export class CodeCache {
     offset: number,
     mode: number,
     at: number,
-    most: number,
+    watched: WatchedPage | null,
   ): number {
     const view = this.#view;
     let position = offset;
@@ -201,7 +219,9 @@ export class CodeCache {
     let record = at;
     for (;;) {
       if (position >= PAGE) return this.#builtin(record, Builtin.PAGE_END, position, count);
-      if (count === most) return this.#builtin(record, Builtin.GOTO, position, count);
+      if (count === MAX_BLOCK) return this.#builtin(record, Builtin.GOTO, position, count);
+      const before = record;
+      if (watched !== null) record = this.#watchRecord(watched, record, position, count + 1);
       const outcome = this.#decoder.decode(
         this.#bytes,
         host + position,
@@ -212,7 +232,7 @@ export class CodeCache {
         record,
       );
       if (outcome === Outcome.MORE) {
-        return count === 0 ? at : this.#builtin(record, Builtin.PAGE_END, position, count);
+        return count === 0 ? at : this.#builtin(before, Builtin.PAGE_END, position, count);
       }
       if (outcome !== Outcome.OK) {
         this.#memory.markCode(physicalPage + position, Math.min(MAX_LENGTH, PAGE - position));
@@ -221,7 +241,7 @@ export class CodeCache {
       const alone = this.#decoder.standsAlone;
       // A repeated string instruction is a block of its own: it may leave and come back, and each time
       // counts what its block holds.
-      if (alone && count > 0) return this.#builtin(record, Builtin.GOTO, position, count);
+      if (alone && count > 0) return this.#builtin(before, Builtin.GOTO, position, count);
       const { length } = this.#decoder;
       this.#memory.markCode(physicalPage + position, length);
       position += length;
@@ -256,6 +276,14 @@ export class CodeCache {
     return record + RECORD_SIZE;
   }
 
+  /**
+   * Puts a WATCH record before the instruction at `position` if it is watched. It counts as that instruction
+   * does, for it may turn stale in its place. @returns the address for the instruction's record
+   */
+  #watchRecord(watched: WatchedPage, record: number, position: number, count: number): number {
+    return watched.offsets.has(position) ? this.#builtin(record, Builtin.WATCH, position, count) : record;
+  }
+
   /** Undefined: #UD. Longer than 15 bytes, or past the code segment's limit: #GP(0). */
   #raise(record: number, outcome: number, position: number, count: number): number {
     const end = this.#builtin(record, Builtin.RAISE, position, count);
@@ -278,12 +306,13 @@ export class CodeCache {
     cpu: CpuState,
     at: FetchAddress,
     mode: number,
-    record: number,
+    start: number,
     key: number,
     allowed = Number.POSITIVE_INFINITY,
   ): number {
     const { physical } = at;
     const offset = physical & (PAGE - 1);
+    const record = at.watched === null ? start : this.#watchRecord(at.watched, start, offset, 1);
     const head = Math.min(MAX_LENGTH, PAGE - offset, allowed);
     const buffer = this.#fetchBuffer;
     this.#fetch(physical, head, 0);
@@ -309,20 +338,20 @@ export class CodeCache {
       }
       end = this.#builtin(record + RECORD_SIZE, Builtin.PAGE_END, next, 1);
     } else end = this.#raise(record, outcome, offset, 1);
-    if (key >= 0 && record !== STEP_AREA) {
+    if (key >= 0 && start !== STEP_AREA) {
       this.#memory.markCode(physical, head);
       const page = this.#page(Math.floor(physical / PAGE));
-      page.ranges.push(record, end);
+      page.ranges.push(start, end);
       if (tailPage >= 0) {
-        page.crossing.set(key, { record, tailPage });
+        page.crossing.set(key, { record: start, tailPage });
         if (this.#memory.hostPage(tailPage * PAGE) !== 0) {
           this.#memory.markCode(tailPage * PAGE, MAX_LENGTH);
-          this.#page(tailPage).ranges.push(record, end);
+          this.#page(tailPage).ranges.push(start, end);
         }
-      } else page.entries.set(key, record);
+      } else page.entries.set(key, start);
     }
-    if (record !== STEP_AREA) this.#next = end;
-    return record;
+    if (start !== STEP_AREA) this.#next = end;
+    return start;
   }
 
   #fetch(physical: number, length: number, to: number): void {
@@ -361,7 +390,7 @@ export class CodeCache {
     for (let i = 0; i < page.ranges.length; i += 2) {
       for (let record = page.ranges[i]!; record < page.ranges[i + 1]!; record += RECORD_SIZE) {
         const handler = view.getUint16(record + R.R_HANDLER, true);
-        if (handler < BUILTINS && handler !== Builtin.RAISE) continue;
+        if (handler < BUILTINS && handler !== Builtin.RAISE && handler !== Builtin.WATCH) continue;
         view.setUint16(record + R.R_HANDLER, Builtin.STALE, true);
         // A stale record executes nothing: only what came before it counts.
         view.setUint8(record + R.R_COUNT, view.getUint8(record + R.R_COUNT) - 1);
@@ -370,6 +399,22 @@ export class CodeCache {
     this.#memory.clearCode(pageNumber);
     // A stale record looks its RIP up: it must not find itself.
     this.#memory.clearJumpCaches();
+  }
+
+  /** Replaces the set of watched linear addresses. All code is decoded anew: only as `flush`. */
+  setWatched(addresses: Iterable<bigint>): void {
+    this.#watched.clear();
+    for (const address of addresses) {
+      const low = Number(address & 0xffff_ffffn);
+      const number = linearPage(low, Number(address >> 32n));
+      let page = this.#watched.get(number);
+      if (!page) {
+        page = { variant: this.#watched.size + 1, offsets: new Set() };
+        this.#watched.set(number, page);
+      }
+      page.offsets.add(low & (PAGE - 1));
+    }
+    this.flush();
   }
 
   /** Drops everything. Only between runs of emitted code. */

@@ -179,6 +179,8 @@ export const Exit = {
   CHAIN: 3,
   /** RIP is the next instruction; the run loop must look at pending events, modes and shadows first. */
   EVENT: 4,
+  /** CURRENT_RECORD stands before the record of a watched instruction, which has not begun. */
+  WATCH: 5,
 } as const;
 
 /** Bits of SHADOW. */

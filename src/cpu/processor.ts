@@ -5,7 +5,7 @@
 import { CodeCache, type CodeMemory } from "./code-cache.ts";
 import type { Core, CoreLog, SystemObserver, TimeSource } from "./core.ts";
 import { Decoder } from "./decode/decoder.ts";
-import { R_COUNT, R_FLAGS, R_LENGTH, R_NEXT, RecordFlag } from "./decode/record.ts";
+import { R_COUNT, R_FLAGS, R_LENGTH, R_NEXT, RECORD_SIZE, RecordFlag } from "./decode/record.ts";
 import type { Row } from "./decode/rows.ts";
 import { Fault } from "./fault.ts";
 import { Handlers } from "./interpreter/handlers.ts";
@@ -56,6 +56,7 @@ import { RecordView, type SystemHelpers } from "./system/helper.ts";
 import { decodeMode } from "./system/modes.ts";
 import { legacyAddress } from "./system/operand.ts";
 import { resetCpu, startProcessor, waitForStartup } from "./system/reset.ts";
+import { type WatchCallback, WatchPoints } from "./watch-points.ts";
 
 const CS_BASE = SEGMENTS + Segment.CS * SEGMENT_STRIDE + SEGMENT_BASE;
 
@@ -126,6 +127,7 @@ export class Processor implements Core {
   #helperFaulted = false;
   /** The record of the store that `commit` completes. */
   #storeRecord = 0;
+  readonly #watches = new WatchPoints();
 
   constructor(options: ProcessorOptions) {
     const { memory, mmu } = options;
@@ -170,6 +172,39 @@ export class Processor implements Core {
     this.#run = this.handlers.run;
     this.decoder = new Decoder(options.rows, options.features, this.handlers);
     this.code = new CodeCache(memory, this.decoder, mmu);
+  }
+
+  /**
+   * Calls `callback` before each execution of the instruction at a linear address, RIP at it and `spent` exact.
+   * An instruction that restarts after a fault, or a repeated one after an interrupt, is executed again. The
+   * callback may look at everything and may watch or release other addresses; it changes no state of the guest.
+   * Code elsewhere keeps its speed, and what the guest does keeps its counts and its time; but each change of the
+   * set of addresses drops all decoded code. A change takes effect at the end of the current block.
+   * @returns a function that ends the watch
+   */
+  watch(address: bigint, callback: WatchCallback): () => void {
+    if (this.#watches.add(address, callback)) this.#watchesChanged();
+    let active = true;
+    return () => {
+      if (active && this.#watches.remove(address, callback)) this.#watchesChanged();
+      active = false;
+    };
+  }
+
+  /** Emitted code leaves at the end of its block, as if its budget were spent: the budget is kept back. */
+  #watchesChanged(): void {
+    const budget = this.#cpu.i32(BUDGET);
+    if (budget < 0) return;
+    this.#held += budget + 1;
+    this.#cpu.setI32(BUDGET, -1);
+  }
+
+  /** Between runs of emitted code: the watched addresses are those that were asked for. */
+  #settleWatches(cpu: CpuState): void {
+    if (!this.#watches.takeChanged()) return;
+    cpu.setI32(BUDGET, cpu.i32(BUDGET) + this.#held);
+    this.#held = 0;
+    this.code.setWatched(this.#watches.addresses());
   }
 
   get observer(): SystemObserver | null {
@@ -280,14 +315,18 @@ export class Processor implements Core {
     this.#mmu.current = cpu;
     this.port.selectProcessor(cpu.index);
     this.#sliceBudget = budget;
+    this.#held = 0;
     cpu.setI32(BUDGET, budget);
-    return this.#loop(cpu);
+    const stop = this.#loop(cpu);
+    this.#settleWatches(cpu);
+    return stop;
   }
 
   #loop(cpu: CpuState): number {
     for (;;) {
       const stop = this.#service(cpu);
       if (stop !== Stop.NONE) return stop;
+      this.#settleWatches(cpu);
       if (cpu.i32(BUDGET) < 0) return Stop.NONE;
       if (this.#mustStep(cpu)) {
         const stepped = this.#step(cpu);
@@ -296,6 +335,7 @@ export class Processor implements Core {
       }
       const stopped = this.#emitted(cpu);
       if (stopped !== Stop.NONE) return stopped;
+      this.#settleWatches(cpu);
       if (cpu.i32(BUDGET) <= 0) return Stop.NONE;
     }
   }
@@ -303,10 +343,22 @@ export class Processor implements Core {
   /** Runs emitted code until something needs the loop above. */
   #emitted(cpu: CpuState): number {
     const run = this.#run;
+    const goesOn = this.#goesOnRepeating(cpu);
     let record = this.code.lookup(cpu);
+    let resumed = goesOn ? record : 0;
     for (;;) {
       if (record === 0) return this.#fault(cpu);
-      switch (run(cpu.block, record)) {
+      let exit = run(cpu.block, record);
+      if (exit !== Exit.WATCH && this.#watches.changed) {
+        this.#settleWatches(cpu);
+        // The budget was kept back; emitted code itself goes on while it is not negative. Links are gone.
+        if (exit === Exit.CHAIN || (exit === Exit.BUDGET && cpu.i32(BUDGET) >= 0)) exit = Exit.LOOKUP;
+      }
+      switch (exit) {
+        case Exit.WATCH:
+          record = this.#atWatch(cpu, cpu.i32(CURRENT_RECORD) === resumed);
+          resumed = 0;
+          break;
         case Exit.LOOKUP:
           record = this.code.lookup(cpu);
           break;
@@ -326,6 +378,26 @@ export class Processor implements Core {
           return Stop.NONE;
       }
     }
+  }
+
+  /** Whether a watched instruction at RIP would be a repeated one that goes on and not a new execution. */
+  #goesOnRepeating(cpu: CpuState): boolean {
+    return !this.#watches.empty && this.#repeating(cpu);
+  }
+
+  /** At the WATCH record CURRENT_RECORD. @returns the record of the watched instruction */
+  #atWatch(cpu: CpuState, resumed: boolean): number {
+    const watch = cpu.i32(CURRENT_RECORD);
+    const record = watch + RECORD_SIZE;
+    if (resumed) return record;
+    this.#setRipOf(cpu, watch);
+    this.#accessRecord = record;
+    try {
+      this.#watches.reached(cpu, BigInt.asUintN(64, cpu.rip + cpu.u64(CODE_BASE)));
+    } finally {
+      this.#accessRecord = 0;
+    }
+    return record;
   }
 
   /** A fault inside a block: RIP is the faulting instruction's; those before it count. */
@@ -440,13 +512,16 @@ export class Processor implements Core {
     const shadowBefore = cpu.i32(SHADOW);
     const debugBefore = cpu.i32(PENDING_DEBUG);
     cpu.setI32(SHADOW, 0);
+    const goesOn = this.#goesOnRepeating(cpu);
     const record = this.code.decodeOne(cpu);
     if (record === 0) return this.#fault(cpu);
     const trapsBy = this.decoder.row?.attributes;
     // Without budget, emitted code leaves after this instruction. The rest of the slice waits.
-    this.#held = cpu.i32(BUDGET);
+    this.#held += cpu.i32(BUDGET);
     cpu.setI32(BUDGET, 0);
-    const faulted = this.#run(cpu.block, record) === Exit.FAULT;
+    let exit = this.#run(cpu.block, record);
+    if (exit === Exit.WATCH) exit = this.#run(cpu.block, this.#atWatch(cpu, goesOn));
+    const faulted = exit === Exit.FAULT;
     if (faulted) this.#leaveMidBlock(cpu);
     cpu.setI32(BUDGET, cpu.i32(BUDGET) + this.#held);
     this.#held = 0;

@@ -111,7 +111,7 @@ export function buildMain(rows: readonly Row[], definitions: Definitions): Prebu
 export class Handlers implements HandlerSource {
   readonly #definitions: Definitions;
   readonly #numbers = new Map<string, number>();
-  readonly #names: string[] = ["goto", "page end", "raise", "stale"];
+  readonly #names: string[] = ["goto", "page end", "raise", "stale", "watch"];
   readonly #table: WebAssembly.Table;
   readonly #importObject: WebAssembly.Imports;
   readonly helpers = new HelperNames();

@@ -23,5 +23,7 @@ export const Builtin = {
   RAISE: 2,
   /** The bytes of this instruction have changed: looks its own RIP up again. */
   STALE: 3,
+  /** Stands before the record of a watched instruction: leaves, and the run loop comes back to that. */
+  WATCH: 4,
 } as const;
-export const BUILTINS = 4;
+export const BUILTINS = 5;

@@ -40,7 +40,7 @@ struct process {
 	struct files *files;
 	struct signal_actions *actions;
 	struct inode *directory;	/* current; referenced */
-	char *path;			/* of the current directory, for getcwd */
+	struct inode *executable;	/* for /proc; referenced; NULL: the linked application */
 	u32 umask;
 	u64 pending;			/* signals for any thread: bit n-1 */
 	struct wait_queue child_exit;

@@ -2,7 +2,7 @@
  * The initramfs images the acceptance runs and the benchmark use: busybox-static and one /init each.
  */
 import { gzipSync } from "node:zlib";
-import { type CpioEntry, characterDevice, directory, encodeCpio, file, symlink } from "./cpio.ts";
+import { type CpioEntry, characterDevice, directory, encodeCpio, file, symlink } from "../src/build/cpio.ts";
 
 /** The line at which "power-on to /init" ends in tests and benchmarks. */
 export const reachedInit = "ukl-emu: reached /init";

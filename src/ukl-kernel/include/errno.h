@@ -11,7 +11,8 @@ enum {
 	ESOCKTNOSUPPORT, EOPNOTSUPP, EPFNOSUPPORT, EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL,
 	EISCONN = 106, ENOTCONN = 107, ETIMEDOUT = 110, ECONNREFUSED = 111,
 	/* Never seen by an application: restart the call after the signal, or give EINTR. */
-	ERESTARTSYS = 512,
+	ERESTARTSYS = 512,	/* after a handler: only with SA_RESTART */
+	ERESTARTNOHAND = 514,	/* after a handler: never */
 };
 
 #endif

@@ -22,7 +22,18 @@ struct files {
 	u8 close_on_exec[FILES_MAX];
 };
 
-struct signal_actions { u32 references; struct kernel_sigaction action[64]; };
+#define SIGNALS 64
+struct signal_actions { u32 references; struct kernel_sigaction action[SIGNALS]; };
+
+/* What siginfo_t tells the handler; which fields count depends on the signal and its code. */
+struct signal_info {
+	s32 signal, code;
+	s32 pid, uid, status;		/* kill, SIGCHLD */
+	u32 trap, error;		/* faults: vector and error code */
+	u64 address;			/* faults: si_addr; rt_sigqueueinfo: si_value */
+};
+/* Signals sent and not yet delivered: bit n-1, and an entry with what is known of each. */
+struct signal_queue { u64 bits; struct list entries; };
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE };
 
@@ -32,6 +43,11 @@ struct process {
 	enum process_state state;
 	bool ring0;			/* its threads run at CPL 0 */
 	int exit_status;		/* as wait4 reports it */
+	int exit_signal;		/* to the parent at the end: SIGCHLD, or what clone asked for */
+	bool exiting;			/* every thread is on its way to its end */
+	bool stopped;			/* by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU */
+	bool stop_unreported, continue_unreported;	/* wait4 has not told the parent yet */
+	bool has_executed;		/* execve since fork: setpgid by the parent is too late */
 	struct process *parent;
 	struct list children, sibling;
 	struct list threads;
@@ -42,10 +58,12 @@ struct process {
 	struct inode *directory;	/* current; referenced */
 	struct inode *executable;	/* for /proc; referenced; NULL: the linked application */
 	u32 umask;
-	u64 pending;			/* signals for any thread: bit n-1 */
-	struct wait_queue child_exit;
-	struct wait_queue vfork_done;	/* the parent of a CLONE_VFORK child waits here */
-	bool vfork_released;
+	struct signal_queue pending;	/* signals for any thread */
+	struct wait_queue child_exit;	/* wait4 waits here for a child's end or stop */
+	struct wait_queue changed;	/* a thread ended, a vfork child let go, or SIGCONT came */
+	struct thread *vfork_parent;	/* the thread that waits until this process calls execve or exits */
+	u64 run_time, children_run_time;	/* ns of processor time; of children that were waited for */
+	u64 start_time;			/* ns since boot */
 	u64 alarm_deadline, alarm_interval;	/* ITIMER_REAL, ns; 0: off */
 	char name[16];
 };
@@ -61,13 +79,21 @@ struct thread {
 	struct list in_process;
 	struct list run;		/* in the run queue while ready */
 	struct list wait;		/* in a wait queue */
+	struct list sleep;		/* among the sleepers while it has a wake_time */
 	struct registers *frame;	/* application's registers at the last entry */
 	u64 fs_base;
-	u64 signal_mask, saved_mask, pending;
+	u64 signal_mask, saved_mask;
+	struct signal_queue pending;	/* signals for this thread alone */
 	bool restore_mask;		/* sigsuspend: saved_mask comes back after the handler */
 	u64 wake_time;			/* ns; 0: no timeout */
-	bool timed_out, interrupted;
-	u64 clear_child_tid;
+	bool timed_out;
+	bool exiting;			/* ends on the way back to the application; no wait holds it up */
+	bool vfork_waiting;		/* its vfork child still uses the address space */
+	u64 clear_child_tid, robust_list;	/* addresses in the application; 0: none */
+	struct space *futex_space;	/* what it waits for while among the futex waiters */
+	u64 futex_address;
+	u32 futex_bits;
+	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
 	struct sigaltstack signal_stack;
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
@@ -94,7 +120,7 @@ static inline struct process *current_process(void) { return current_thread()->p
 void set_need_resched(void);
 
 /* process/scheduler.c. Interrupts may be on or off; waiting keeps nothing locked. */
-void scheduler_init(void);
+void scheduler_init(void);		/* makes the caller the idle thread, of process 0 */
 void schedule(void);			/* gives the processor to the next ready thread */
 void scheduler_tick(void);		/* from the timer interrupt, IF=0: time slices, timeouts, alarms */
 void thread_ready(struct thread *thread);
@@ -117,6 +143,7 @@ NORETURN void idle_loop(void);
 		result_;                                                \
 	})
 long wait_sleep(struct wait_queue *queue, u64 deadline);	/* one sleep, IF=0; `queue` may be NULL */
+void wait_sleep_killable(struct wait_queue *queue);	/* as wait_sleep, but only the thread's end disturbs it */
 void wake_all(struct wait_queue *queue);
 void wake_one(struct wait_queue *queue);
 static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue->waiters); }
@@ -124,13 +151,44 @@ static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue-
 /* process/process.c, fork.c, exec.c, exit.c */
 extern struct list all_processes;
 struct process *process_find(int pid);
-void process_start_first(void);		/* makes process 1: the linked application, or /init */
+struct thread *thread_find(int tid);
+int pid_allocate(void);
+struct process *process_create(struct process *parent, int pid);	/* NULL: no memory */
+struct thread *thread_create(struct process *process, int tid);	/* not yet ready to run; NULL: no memory */
+void thread_free(struct thread *thread);
+void vfork_release(struct process *child);	/* its address space is the parent's alone again */
+void threads_end_others(struct process *process);	/* asks every other thread of it to end */
+void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
 NORETURN void process_exit(int status);	/* the whole group; `status` as wait4 reports it */
 NORETURN void thread_exit(int status);
+
+/* process/elf.c, exec.c */
+struct elf_program { u64 entry, headers, header_size, header_count, heap_start; };
+struct program_strings { char *text; u64 used, capacity; u32 argc, envc; };	/* argv, then envp, NUL-terminated */
+long elf_check(struct file *file, const char *path);	/* 0, or why it cannot be executed */
+long elf_load(struct file *file, struct space *space, struct elf_program *program);
+void linked_program(struct elf_program *program);
+long strings_add(struct program_strings *strings, const char *s);
+void strings_free(struct program_strings *strings);
+/* Makes the stack of a program in the current address space; the first RSP, or negative errno. */
+long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path);
+/* Replaces the current process's address space by one with the program at `path`; fills in its registers. */
+long program_execute(const char *path, struct program_strings *strings, struct registers *registers);
+
+/* process/futex.c */
+long futex_wake(struct space *space, u64 address, u32 count, u32 bits);
+void robust_list_release(struct thread *thread);
 
 /* process/signal.c */
 void signal_send(struct process *process, int signal);
 void signal_send_thread(struct thread *thread, int signal);
+void signal_queue_init(struct signal_queue *queue);
+void signal_queue_clear(struct signal_queue *queue, u64 signals);
+bool signal_queue_take(struct signal_queue *queue, u64 wanted, struct signal_info *info);
+void signal_post(struct process *process, const struct signal_info *info);
+void signal_post_thread(struct thread *thread, const struct signal_info *info);
+long signal_frame_push(struct registers *frame, const struct signal_info *info,
+		       const struct kernel_sigaction *action, u64 mask);
 void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */
 bool signal_pending(struct thread *thread);	/* an unblocked one that is not ignored */
 /* A fault of the current thread (SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP): handler, death, or panic. */

@@ -39,11 +39,15 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(105, setuid) _(106, setgid) _(107, geteuid) _(108, getegid) _(109, setpgid) _(110, getppid)       \
 	_(111, getpgrp) _(112, setsid) _(115, getgroups) _(116, setgroups) _(117, setresuid)                \
 	_(118, getresuid) _(119, setresgid) _(120, getresgid) _(121, getpgid) _(124, getsid)                \
-	_(127, rt_sigpending) _(128, rt_sigtimedwait) _(130, rt_sigsuspend) _(131, sigaltstack)             \
+	_(127, rt_sigpending) _(128, rt_sigtimedwait) _(129, rt_sigqueueinfo) _(130, rt_sigsuspend)         \
+	_(131, sigaltstack) _(140, getpriority) _(141, setpriority) _(142, sched_setparam)                  \
+	_(143, sched_getparam) _(144, sched_setscheduler) _(145, sched_getscheduler)                        \
+	_(146, sched_get_priority_max) _(147, sched_get_priority_min) _(203, sched_setaffinity)             \
 	_(157, prctl) _(158, arch_prctl) _(160, setrlimit) _(169, reboot) _(186, gettid) _(200, tkill)      \
 	_(201, time) _(202, futex) _(204, sched_getaffinity) _(218, set_tid_address) _(228, clock_gettime)  \
 	_(229, clock_getres) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(247, waitid)       \
-	_(273, set_robust_list) _(302, prlimit64) _(318, getrandom) _(334, rseq) _(SYS_EMPTY, empty)
+	_(273, set_robust_list) _(302, prlimit64) _(309, getcpu) _(318, getrandom) _(334, rseq)             \
+	_(435, clone3) _(SYS_EMPTY, empty)
 
 #define DECLARE_SYSTEM_CALL(number, name) long sys_##name();
 /* Definitions have their true parameters; C's old-style declarations allow it for register-sized ones. */

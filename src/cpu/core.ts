@@ -79,7 +79,25 @@ export interface SystemObserver {
   ): void;
   /** Control passed between rings or address spaces: cause by mnemonic. */
   ring?(cpu: CpuState, from: number, to: number, cause: string): void;
+  /**
+   * What can change the privilege level has passed control, whether it changed that or not: registers, CPL and RIP
+   * are those it goes on with. `source` is where it came from: the instruction's RIP, of an event that of the
+   * interrupted program; `event` has told of the event before. Protected and IA-32e mode only.
+   */
+  transfer?(cpu: CpuState, cause: TransferCause, from: number, to: number, source: bigint): void;
 }
+
+/** `event`: an exception, an interrupt or INT n. */
+export type TransferCause =
+  | "event"
+  | "SYSCALL"
+  | "SYSRET"
+  | "SYSENTER"
+  | "SYSEXIT"
+  | "IRET"
+  | "call gate"
+  | "RETF"
+  | "task switch";
 
 export interface Core {
   readonly memory: LinearMemory;

@@ -260,7 +260,7 @@ export class Processor implements Core {
     let control = cpu.cr0 & RingControl.AM;
     if (cpu.cr4 & Cr4.SMAP) control |= RingControl.SMAP;
     if (cpu.efer & Efer.SCE) control |= RingControl.SCE;
-    if (!this.#observer?.ring) control |= RingControl.UNOBSERVED;
+    if (!this.#observer?.ring && !this.#observer?.transfer) control |= RingControl.UNOBSERVED;
     cpu.setI32(RING_CONTROL, control);
   }
 

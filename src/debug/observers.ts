@@ -11,5 +11,8 @@ export function combineObservers(observers: readonly SystemObserver[]): SystemOb
     ring: (cpu, from, to, cause) => {
       for (const observer of observers) observer.ring?.(cpu, from, to, cause);
     },
+    transfer: (cpu, cause, from, to, source) => {
+      for (const observer of observers) observer.transfer?.(cpu, cause, from, to, source);
+    },
   };
 }

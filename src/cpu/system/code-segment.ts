@@ -1,5 +1,5 @@
 /** The checks that every transfer to another code segment makes (SDM vol. 3A 5.8; vol. 2, JMP, CALL, RET, IRET). */
-import type { Core } from "../core.ts";
+import type { Core, TransferCause } from "../core.ts";
 import { Fault, Vector } from "../fault.ts";
 import * as L from "../layout.ts";
 import type { CpuState } from "../state.ts";
@@ -104,4 +104,15 @@ export function checkTargetRip(cpu: CpuState, target: CodeTarget, rip: bigint, e
 export function observeRing(core: Core, cpu: CpuState, from: number, cause: string): void {
   const to = cpu.i32(L.CPL);
   if (from !== to) core.observer?.ring?.(cpu, from, to, cause);
+}
+
+/** Tells an observer of a completed transfer: `SystemObserver.transfer`. */
+export function observeTransfer(
+  core: Core,
+  cpu: CpuState,
+  cause: TransferCause,
+  from: number,
+  source: bigint,
+): void {
+  core.observer?.transfer?.(cpu, cause, from, cpu.i32(L.CPL), source);
 }

@@ -5,7 +5,14 @@ import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
 import { Gpr } from "../registers.ts";
 import type { CpuState } from "../state.ts";
-import { checkTargetRip, directTarget, gateTarget, observeRing, returnTarget } from "./code-segment.ts";
+import {
+  checkTargetRip,
+  directTarget,
+  gateTarget,
+  observeRing,
+  observeTransfer,
+  returnTarget,
+} from "./code-segment.ts";
 import {
   attributesOf,
   type Descriptor,
@@ -78,6 +85,20 @@ function arrive(core: Core, cpu: CpuState, rip: bigint): HelperResult {
   cpu.rip = rip;
   core.modeChanged(cpu);
   return EVENT;
+}
+
+/** As `arrive`, and tells an observer: `from` is the level that calls or returns. */
+function arriveObserved(
+  core: Core,
+  cpu: CpuState,
+  rip: bigint,
+  cause: "call gate" | "RETF",
+  from: number,
+): HelperResult {
+  const source = cpu.rip;
+  const result = arrive(core, cpu, rip);
+  observeTransfer(core, cpu, cause, from, source);
+  return result;
 }
 
 interface Gate {
@@ -199,7 +220,7 @@ function callThroughGate(core: Core, cpu: CpuState, gate: Gate, returnRip: bigin
     pushAll(core, cpu, old, gate.size, [cs, returnRip]);
     setStackPointer(cpu, old);
     enterCode(core, cpu, target, cpl);
-    return arrive(core, cpu, gate.offset);
+    return arriveObserved(core, cpu, gate.offset, "call gate", cpl);
   }
   // To an inner level: the stack comes from the TSS; old SS:ESP and the parameters are copied to it.
   const ss = BigInt(cpu.selector(Segment.SS));
@@ -214,7 +235,7 @@ function callThroughGate(core: Core, cpu: CpuState, gate: Gate, returnRip: bigin
   cpu.setSegment(Segment.SS, stack.segment);
   setStackPointer(cpu, stack);
   observeRing(core, cpu, cpl, "CALL");
-  return arrive(core, cpu, gate.offset);
+  return arriveObserved(core, cpu, gate.offset, "call gate", cpl);
 }
 
 /** The stack of inner level `cpl` that a call gate switches to. */
@@ -256,7 +277,7 @@ const returnFar: Helper = (core, cpu, record) => {
     enterCode(core, cpu, target, cpl);
     stack.pointer = movePointer(stack, 2 * size + release);
     setStackPointer(cpu, stack);
-    return arrive(core, cpu, rip);
+    return arriveObserved(core, cpu, rip, "RETF", cpl);
   }
   // To an outer level: SS:ESP lie above the released parameters, which both stacks give up.
   const pointer = peekAt(core, cpu, stack, size, 2 * size + release);
@@ -268,7 +289,7 @@ const returnFar: Helper = (core, cpu, record) => {
   setStackPointer(cpu, outer);
   dropInnerSegments(cpu, newCpl);
   observeRing(core, cpu, cpl, "RET");
-  return arrive(core, cpu, rip);
+  return arriveObserved(core, cpu, rip, "RETF", cpl);
 };
 
 /** The stack that RETF or IRET returns to at level `cpl`, checked and marked accessed. */

@@ -9,7 +9,7 @@ import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
 import { Flag, Gpr } from "../registers.ts";
 import type { CpuState } from "../state.ts";
-import { checkTargetRip, gateTarget, observeRing } from "./code-segment.ts";
+import { checkTargetRip, gateTarget, observeRing, observeTransfer } from "./code-segment.ts";
 import {
   Attribute,
   dplOf,
@@ -168,9 +168,11 @@ function enterLongMode(core: Core, cpu: CpuState, entry: HandlerEntry): void {
 function finish(core: Core, cpu: CpuState, gate: Gate, rip: bigint, from: number): void {
   const cleared = CLEARED | (isTrapGate(gate.type) ? 0 : Flag.IF);
   cpu.setI32(L.FLAGS_SYSTEM, cpu.i32(L.FLAGS_SYSTEM) & ~cleared);
+  const source = cpu.rip;
   cpu.rip = rip;
   core.modeChanged(cpu);
   observeRing(core, cpu, from, "interrupt");
+  observeTransfer(core, cpu, "event", from, source);
 }
 
 // ---- Legacy protected mode ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
 import { Cr4, Flag } from "../registers.ts";
 import type { CpuState } from "../state.ts";
-import { checkTargetRip, observeRing, returnTarget } from "./code-segment.ts";
+import { checkTargetRip, observeRing, observeTransfer, returnTarget } from "./code-segment.ts";
 import { NMI_BLOCKED } from "./cold-state.ts";
 import { longMode } from "./descriptor.ts";
 import { checkRealRip, loadRealCode, returnStack } from "./far-transfer.ts";
@@ -32,6 +32,14 @@ function arrive(core: Core, cpu: CpuState, rip: bigint): HelperResult {
   cpu.rip = rip;
   core.modeChanged(cpu);
   return transferred(cpu);
+}
+
+/** Completes, and tells an observer: `from` is the level that returns. */
+function arriveObserved(core: Core, cpu: CpuState, rip: bigint, from: number): HelperResult {
+  const source = cpu.rip;
+  const result = arrive(core, cpu, rip);
+  observeTransfer(core, cpu, "IRET", from, source);
+  return result;
 }
 
 const iret: Helper = (core, cpu, record) => {
@@ -122,7 +130,7 @@ function returnInProtectedMode(core: Core, cpu: CpuState, stack: Stack, size: Si
     dropInnerSegments(cpu, newCpl);
     observeRing(core, cpu, cpl, "IRET");
   }
-  return arrive(core, cpu, rip);
+  return arriveObserved(core, cpu, rip, cpl);
 }
 
 /** From a monitor at CPL 0: nine doublewords are popped, the segments are virtual-8086's. */
@@ -145,7 +153,7 @@ function returnToVirtual8086(core: Core, cpu: CpuState, stack: Stack, flags: num
   cpu.rflags = flags;
   cpu.setI32(L.CPL, 3);
   observeRing(core, cpu, 0, "IRET");
-  return arrive(core, cpu, BigInt(rip));
+  return arriveObserved(core, cpu, BigInt(rip), 0);
 }
 
 export const iretInstructions: SystemHelpers = { iret, iretd: iret, iretq: iret };

@@ -2,13 +2,13 @@
  * SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS (SDM vol. 2; vol. 3A 5.8.7-5.8.8), as Intel processors do them:
  * SYSCALL and SYSRET are #UD outside 64-bit mode, and SYSRET checks RCX while still at CPL 0.
  */
-import type { Core } from "../core.ts";
+import type { Core, TransferCause } from "../core.ts";
 import { Fault, Vector } from "../fault.ts";
 import * as L from "../layout.ts";
 import { Segment } from "../layout.ts";
 import { Efer, Flag, Gpr } from "../registers.ts";
 import type { CpuState, SegmentRegister } from "../state.ts";
-import { observeRing } from "./code-segment.ts";
+import { observeRing, observeTransfer } from "./code-segment.ts";
 import { Attribute, FLAT_CODE, FLAT_DATA, longMode } from "./descriptor.ts";
 import { CONTINUE, type Helper, type HelperResult, type SystemHelpers, transferred } from "./helper.ts";
 import { is64BitCode, isCanonical, isProtected, nextRip } from "./modes.ts";
@@ -34,10 +34,12 @@ function enterFlat(cpu: CpuState, code: number, stack: number, cpl: number, is64
   cpu.setI32(L.CPL, cpl);
 }
 
-function arrive(core: Core, cpu: CpuState, rip: bigint, from: number, cause: string): HelperResult {
+function arrive(core: Core, cpu: CpuState, rip: bigint, from: number, cause: TransferCause): HelperResult {
+  const source = cpu.rip;
   cpu.rip = rip;
   core.modeChanged(cpu);
   observeRing(core, cpu, from, cause);
+  observeTransfer(core, cpu, cause, from, source);
   return transferred(cpu);
 }
 

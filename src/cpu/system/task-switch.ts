@@ -161,6 +161,7 @@ export function switchTask(
 
   // Step 12: TR and the registers of the new task.
   const from = cpu.cpl;
+  const source = cpu.rip;
   cpu.setSegment(Segment.TR, { ...tss, attributes: tss.attributes | 2 });
   cpu.setI32(L.CR0, cpu.cr0 | Cr0.TS);
   cpu.setI32(L.DR + 7 * 8, cpu.i32(L.DR + 7 * 8) & ~DR7_LOCAL);
@@ -177,6 +178,7 @@ export function switchTask(
   cpu.setI32(L.SHADOW, cpu.i32(L.SHADOW) & ~(Shadow.STI | Shadow.MOV_SS));
   loadTaskSegments(core, cpu, task, ext);
   core.observer?.ring?.(cpu, from, cpu.cpl, "task switch");
+  core.observer?.transfer?.(cpu, "task switch", from, cpu.cpl, source);
 
   if (options.errorCode !== undefined) {
     const stack = currentStack(cpu);

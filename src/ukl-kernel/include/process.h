@@ -94,6 +94,7 @@ struct thread {
 	u64 futex_address;
 	u32 futex_bits;
 	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
+	struct space *last_space;	/* dead: the last of its process leaves the address space to be freed */
 	struct sigaltstack signal_stack;
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
@@ -117,7 +118,19 @@ static inline struct thread *current_thread(void)
 	return thread;
 }
 static inline struct process *current_process(void) { return current_thread()->process; }
-void set_need_resched(void);
+static inline void set_need_resched(void) { __asm__ volatile("movq $1, %%gs:48" : : : "memory"); }
+static inline void clear_need_resched(void) { __asm__ volatile("movq $0, %%gs:48" : : : "memory"); }
+static inline bool need_resched(void)
+{
+	u64 value;
+	__asm__ volatile("movq %%gs:48, %0" : "=r"(value) : : "memory");
+	return value != 0;
+}
+/* Makes the caller, which is no thread yet, the current one: it keeps the boot stack. */
+static inline void percpu_adopt(struct thread *thread)
+{
+	__asm__ volatile("movq %0, %%gs:8; movq %0, %%gs:64" : : "r"(thread) : "memory");
+}
 
 /* process/scheduler.c. Interrupts may be on or off; waiting keeps nothing locked. */
 void scheduler_init(void);		/* makes the caller the idle thread, of process 0 */
@@ -195,6 +208,14 @@ bool signal_pending(struct thread *thread);	/* an unblocked one that is not igno
 void signal_fault(struct registers *frame, int signal, int code, u64 address);
 /* Work on the way back to the application: signals, rescheduling. From entry code, IF=0 on return. */
 void exit_work(struct registers *frame);
+
+/* A program's first FXSAVE image: every exception masked, round to nearest (SDM vol. 1 tables 8-1, 11-1). */
+static inline void fpu_init(u8 *fpu)
+{
+	memset(fpu, 0, 512);
+	*(u16 *)fpu = 0x37f;
+	*(u32 *)(fpu + 24) = 0x1f80;
+}
 
 /* arch/switch.S, arch/thread.c */
 void switch_to(struct thread *from, struct thread *to);

@@ -1,0 +1,116 @@
+/* Processes and threads as objects: numbers, making, finding, freeing. */
+#include "file.h"
+#include "process.h"
+
+struct list all_processes = LIST_INIT(all_processes);
+
+enum { PID_MAX = 32768 };
+
+struct process *process_find(int pid)
+{
+	struct process *process;
+
+	list_for_each(process, &all_processes, link)
+		if (process->pid == pid)
+			return process;
+	return NULL;
+}
+
+struct thread *thread_find(int tid)
+{
+	struct process *process;
+	struct thread *thread;
+
+	list_for_each(process, &all_processes, link)
+		list_for_each(thread, &process->threads, in_process)
+			if (thread->tid == tid)
+				return thread;
+	return NULL;
+}
+
+/* A number that no process, thread, group or session has. */
+static bool pid_used(int pid)
+{
+	struct process *process;
+
+	list_for_each(process, &all_processes, link)
+		if (process->pid == pid || process->group == pid || process->session == pid)
+			return true;
+	return thread_find(pid) != NULL;
+}
+
+int pid_allocate(void)
+{
+	static int last;
+
+	do
+		last = last == PID_MAX - 1 ? 2 : last + 1;
+	while (pid_used(last));
+	return last;
+}
+
+struct process *process_create(struct process *parent, int pid)
+{
+	struct process *process = kmalloc(sizeof *process);
+
+	if (!process)
+		return NULL;
+	process->pid = process->group = process->session = pid;
+	process->exit_signal = SIGCHLD;
+	process->umask = 022;
+	process->start_time = time_now();
+	list_init(&process->children);
+	list_init(&process->sibling);
+	list_init(&process->threads);
+	signal_queue_init(&process->pending);
+	wait_queue_init(&process->child_exit);
+	wait_queue_init(&process->changed);
+	if (parent) {
+		process->parent = parent;
+		process->parent_pid = parent->pid;
+		process->group = parent->group;
+		process->session = parent->session;
+		process->ring0 = parent->ring0;
+		process->umask = parent->umask;
+		memcpy(process->name, parent->name, sizeof process->name);
+		list_add_tail(&parent->children, &process->sibling);
+	}
+	list_add_tail(&all_processes, &process->link);
+	return process;
+}
+
+struct thread *thread_create(struct process *process, int tid)
+{
+	struct thread *thread = kmalloc(sizeof *thread);
+	void *stack = kmalloc(KERNEL_STACK_SIZE);
+
+	if (!thread || !stack) {
+		kfree(thread);
+		kfree(stack);
+		return NULL;
+	}
+	ASSERT(((u64)thread->fpu & 15) == 0);	/* FXSAVE wants it (SDM vol. 1 10.5.1) */
+	thread->tid = tid;
+	thread->process = process;
+	thread->kernel_stack_top = (u64)stack + KERNEL_STACK_SIZE;
+	thread->state = THREAD_WAITING;
+	thread->signal_stack.flags = SS_DISABLE;
+	list_init(&thread->run);
+	list_init(&thread->wait);
+	list_init(&thread->sleep);
+	signal_queue_init(&thread->pending);
+	fpu_init(thread->fpu);
+	list_add_tail(&process->threads, &thread->in_process);
+	return thread;
+}
+
+/* Not of the thread whose kernel stack is in use. */
+void thread_free(struct thread *thread)
+{
+	list_remove(&thread->in_process);
+	signal_queue_clear(&thread->pending, ~0UL);
+	if (thread->last_space)
+		space_unref(thread->last_space);
+	kfree((void *)(thread->kernel_stack_top - KERNEL_STACK_SIZE));
+	kfree(thread);
+}

@@ -1,0 +1,183 @@
+/*
+ * Who has the processor: round robin with time slices of one timer tick (10 ms), wait queues, timeouts.
+ *
+ * Kernel code is not preempted. A thread loses the processor in schedule(), which it calls when it waits, and in
+ * exit_work() on its way back to the application, when the timer or a wake-up asked for it (need_resched).
+ *
+ * The queues here are touched with interrupts off, which is enough on one processor. With several, `run_queue` and
+ * `idle` become members of struct percpu with a lock each, `sleepers` and every wait_queue get a lock of their own.
+ */
+#include "process.h"
+
+static struct list run_queue = LIST_INIT(run_queue);
+static struct list sleepers = LIST_INIT(sleepers);	/* threads with a wake_time, in any order */
+static struct list dead = LIST_INIT(dead);		/* ended, but their kernel stacks were still in use */
+
+static struct process idle_process;
+static struct thread idle_thread;
+
+void scheduler_init(void)
+{
+	list_init(&idle_process.children);
+	list_init(&idle_process.sibling);
+	list_init(&idle_process.threads);
+	list_init(&idle_process.link);
+	signal_queue_init(&idle_process.pending);
+	wait_queue_init(&idle_process.child_exit);
+	wait_queue_init(&idle_process.changed);
+	strlcpy(idle_process.name, "idle", sizeof idle_process.name);
+
+	idle_thread.process = &idle_process;
+	list_init(&idle_thread.run);
+	list_init(&idle_thread.wait);
+	list_init(&idle_thread.sleep);
+	signal_queue_init(&idle_thread.pending);
+	percpu_adopt(&idle_thread);
+}
+
+/* Frees what ended threads could not free themselves. The caller is not among them. */
+static void free_the_dead(void)
+{
+	while (!list_empty(&dead)) {
+		struct thread *thread = list_entry(dead.next, struct thread, run);
+
+		list_remove(&thread->run);
+		thread_free(thread);
+	}
+}
+
+static void account(struct thread *from, struct thread *to)
+{
+	u64 now = time_now();
+	u64 ran = now - from->run_started;
+
+	from->run_time += ran;
+	from->process->run_time += ran;
+	to->run_started = now;
+}
+
+void schedule(void)
+{
+	u64 flags = irq_save();
+	struct thread *from = current_thread(), *to = &idle_thread;
+
+	free_the_dead();
+	clear_need_resched();
+	if (from->state == THREAD_DEAD)
+		list_add_tail(&dead, &from->run);
+	else if (from->state == THREAD_READY && from != &idle_thread)
+		list_add_tail(&run_queue, &from->run);
+	if (!list_empty(&run_queue)) {
+		to = list_entry(run_queue.next, struct thread, run);
+		list_remove(&to->run);
+	}
+	if (to != from) {
+		account(from, to);
+		thread_activate(from, to);
+		switch_to(from, to);
+	}
+	irq_restore(flags);
+}
+
+void thread_ready(struct thread *thread)
+{
+	u64 flags = irq_save();
+
+	if (thread->state == THREAD_WAITING) {
+		thread->state = THREAD_READY;
+		list_remove(&thread->wait);
+		list_remove(&thread->sleep);
+		list_add_tail(&run_queue, &thread->run);
+		if (current_thread() == &idle_thread)
+			set_need_resched();
+	}
+	irq_restore(flags);
+}
+
+/* From the timer interrupt: 100 times a second. */
+void scheduler_tick(void)
+{
+	u64 now = time_now();
+	struct thread *thread, *after;
+	struct process *process;
+
+	list_for_each_safe(thread, after, &sleepers, sleep)
+		if (thread->wake_time <= now) {
+			thread->timed_out = true;
+			thread_ready(thread);
+		}
+	list_for_each(process, &all_processes, link)
+		if (process->alarm_deadline != 0 && process->alarm_deadline <= now) {
+			u64 interval = process->alarm_interval;
+			u64 missed = interval == 0 ? 0 : (now - process->alarm_deadline) / interval;
+
+			process->alarm_deadline = interval == 0 ? 0 : process->alarm_deadline + (missed + 1) * interval;
+			signal_send(process, SIGALRM);
+		}
+	if (!list_empty(&run_queue))
+		set_need_resched();
+}
+
+/* Sleeps once, with interrupts off, until thread_ready() or the deadline. */
+static void sleep_on(struct wait_queue *queue, u64 deadline)
+{
+	struct thread *thread = current_thread();
+
+	ASSERT(thread != &idle_thread);
+	thread->state = THREAD_WAITING;
+	thread->timed_out = false;
+	thread->wake_time = deadline;
+	if (queue)
+		list_add_tail(&queue->waiters, &thread->wait);
+	if (deadline != 0)
+		list_add_tail(&sleepers, &thread->sleep);
+	schedule();
+}
+
+long wait_sleep(struct wait_queue *queue, u64 deadline)
+{
+	struct thread *thread = current_thread();
+
+	if (signal_pending(thread))
+		return -EINTR;
+	if (deadline != 0 && time_now() >= deadline)
+		return -ETIMEDOUT;
+	sleep_on(queue, deadline);
+	return thread->timed_out ? -ETIMEDOUT : 0;
+}
+
+void wait_sleep_killable(struct wait_queue *queue)
+{
+	if (!current_thread()->exiting)
+		sleep_on(queue, 0);
+}
+
+void wake_one(struct wait_queue *queue)
+{
+	u64 flags = irq_save();
+
+	if (!list_empty(&queue->waiters))
+		thread_ready(list_entry(queue->waiters.next, struct thread, wait));
+	irq_restore(flags);
+}
+
+void wake_all(struct wait_queue *queue)
+{
+	u64 flags = irq_save();
+
+	while (!list_empty(&queue->waiters))
+		thread_ready(list_entry(queue->waiters.next, struct thread, wait));
+	irq_restore(flags);
+}
+
+/* The boot code ends here. HLT right after STI: no interrupt can slip in between (SDM vol. 2, STI). */
+void idle_loop(void)
+{
+	for (;;) {
+		irq_disable();
+		if (list_empty(&run_queue) && list_empty(&dead))
+			__asm__ volatile("sti; hlt" : : : "memory");
+		schedule();
+		irq_enable();
+	}
+}

@@ -3,6 +3,7 @@
 #define ARCH_H
 
 #include "config.h"
+#include "registers.h"
 #include "types.h"
 
 /* What entry code leaves on the kernel stack; the last five are pushed by the processor (SDM vol. 3A 6.14). */
@@ -12,14 +13,6 @@ struct registers {
 	u64 error;			/* error code; the call's number (the original RAX) for system calls */
 	u64 rip, cs, rflags, rsp, ss;
 };
-#define SYSTEM_CALL_VECTOR 0x100
-
-#define KERNEL_CS	0x10
-#define KERNEL_SS	0x18
-#define USER_SS		0x23
-#define USER_CS		0x2b
-#define TSS_SELECTOR	0x30
-
 static inline void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 static inline void outw(u16 port, u16 value) { __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
 static inline u8 inb(u16 port)
@@ -57,7 +50,48 @@ static inline void irq_restore(u64 flags)
 static inline void irq_enable(void) { __asm__ volatile("sti" : : : "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 
+static inline u64 read_cr2(void)
+{
+	u64 value;
+	__asm__ volatile("movq %%cr2, %0" : "=r"(value));
+	return value;
+}
+static inline u64 read_cr3(void)
+{
+	u64 value;
+	__asm__ volatile("movq %%cr3, %0" : "=r"(value));
+	return value;
+}
+static inline void write_cr3(u64 value) { __asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory"); }
+static inline void invlpg(u64 address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
+
+/*
+ * Kernel code that runs on the application's stack (STACK_SWITCH=0, shortcuts) must not fault on it in the middle
+ * of the page allocator: this touches what it may need, before it begins.
+ */
+#define STACK_PROBE_SIZE 12288
+static inline void stack_probe(void)
+{
+	__asm__ volatile("testb %%al, -4096(%%rsp); testb %%al, -8192(%%rsp); testb %%al, -12288(%%rsp)" : : : "cc");
+}
+
+/* arch/descriptors.c: GDT, TSS, IDT, MSRs of system calls, control registers. */
+void processor_init(void);
+void tss_set_stack(u64 top);		/* the stack that exceptions from ring 3 enter on */
+
+/* arch/traps.c */
+struct registers;
+/* Whether `frame` was taken in the application (ring 3 or ring 0), not in the kernel. */
+bool from_application(const struct registers *frame);
+
 /* arch/apic.c, arch/time.c */
+void apic_init(void);
+void apic_end_of_interrupt(void);
+int apic_interrupt_in_service(void);	/* the highest vector in service; -1: none */
+void apic_timer_start(u32 frequency);	/* Hz, periodic, at VECTOR_TIMER */
+u32 apic_timer_count(void);		/* what is left of the current count; counts down */
+void interrupt_dispatch(u8 isa_line);	/* calls what interrupt_register was given */
+void time_init(void);
 u64 time_now(void);			/* nanoseconds since boot, from the TSC */
 u64 time_of_day(void);			/* nanoseconds since 1970, from the RTC at boot and the TSC */
 void interrupt_register(u8 isa_line, void (*handler)(void));	/* routes an ISA interrupt through the I/O APIC */

@@ -72,7 +72,8 @@ enum thread_state { THREAD_READY, THREAD_WAITING, THREAD_DEAD };
 
 struct thread {
 	u64 kernel_rsp;			/* saved by switch_to; first: assembly knows the offset */
-	u64 kernel_stack_top;		/* second: entry code knows the offset */
+	u64 kernel_stack_top;		/* second: thread_activate copies it to the per-CPU block */
+	struct registers *frame;	/* third: application's registers at the last entry */
 	int tid;
 	enum thread_state state;
 	struct process *process;
@@ -80,7 +81,6 @@ struct thread {
 	struct list run;		/* in the run queue while ready */
 	struct list wait;		/* in a wait queue */
 	struct list sleep;		/* among the sleepers while it has a wake_time */
-	struct registers *frame;	/* application's registers at the last entry */
 	u64 fs_base;
 	u64 signal_mask, saved_mask;
 	struct signal_queue pending;	/* signals for this thread alone */
@@ -99,14 +99,14 @@ struct thread {
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
 
-/* What GS points to. Assembly knows the offsets (arch/percpu.h). */
+/* What GS points to. Assembly knows the offsets (include/registers.h). */
 struct percpu {
 	struct percpu *self;		/* 0 */
 	struct thread *current;		/* 8 */
 	u64 kernel_stack_top;		/* 16: of the current thread */
 	u64 scratch_rsp;		/* 24: for entry code before it has a stack */
 	u64 kernel_cr3, user_cr3;	/* 32, 40: KPTI */
-	u64 need_resched;		/* 48: set by the timer tick and by wake-ups */
+	u64 work;			/* 48: WORK_* */
 	u64 system_calls;		/* 56 */
 	struct thread *idle;		/* 64 */
 };
@@ -118,13 +118,21 @@ static inline struct thread *current_thread(void)
 	return thread;
 }
 static inline struct process *current_process(void) { return current_thread()->process; }
-static inline void set_need_resched(void) { __asm__ volatile("movq $1, %%gs:48" : : : "memory"); }
-static inline void clear_need_resched(void) { __asm__ volatile("movq $0, %%gs:48" : : : "memory"); }
+/*
+ * Why the way back to the application is not the short one. Entry code calls exit_work() when the word is not 0,
+ * and clears WORK_SIGNALS before. thread_activate() sets WORK_SIGNALS, so that whoever slept looks once; whoever
+ * sends a signal to the current thread or process, unblocks one or asks it to end calls set_exit_work().
+ */
+#define WORK_RESCHEDULE	1
+#define WORK_SIGNALS	2
+static inline void set_need_resched(void) { __asm__ volatile("orq $1, %%gs:48" : : : "memory", "cc"); }
+static inline void clear_need_resched(void) { __asm__ volatile("andq $~1, %%gs:48" : : : "memory", "cc"); }
+static inline void set_exit_work(void) { __asm__ volatile("orq $2, %%gs:48" : : : "memory", "cc"); }
 static inline bool need_resched(void)
 {
 	u64 value;
 	__asm__ volatile("movq %%gs:48, %0" : "=r"(value) : : "memory");
-	return value != 0;
+	return (value & WORK_RESCHEDULE) != 0;
 }
 /* Makes the caller, which is no thread yet, the current one: it keeps the boot stack. */
 static inline void percpu_adopt(struct thread *thread)
@@ -169,6 +177,8 @@ int pid_allocate(void);
 struct process *process_create(struct process *parent, int pid);	/* NULL: no memory */
 struct thread *thread_create(struct process *process, int tid);	/* not yet ready to run; NULL: no memory */
 void thread_free(struct thread *thread);
+void process_release(struct process *process);
+void process_free(struct process *process);
 void vfork_release(struct process *child);	/* its address space is the parent's alone again */
 void threads_end_others(struct process *process);	/* asks every other thread of it to end */
 void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
@@ -216,8 +226,14 @@ static inline void fpu_init(u8 *fpu)
 	*(u16 *)fpu = 0x37f;
 	*(u32 *)(fpu + 24) = 0x1f80;
 }
+/* The processor's x87 and SSE state is the current thread's: the kernel uses neither. 16-byte aligned. */
+static inline void fpu_save(u8 *fpu) { __asm__ volatile("fxsave64 (%0)" : : "r"(fpu) : "memory"); }
+static inline void fpu_load(const u8 *fpu) { __asm__ volatile("fxrstor64 (%0)" : : "r"(fpu) : "memory"); }
 
-/* arch/switch.S, arch/thread.c */
+/*
+ * arch/switch.S, arch/thread.c. switch_to() itself calls thread_activate(), on a stack of neither thread: with
+ * STACK_SWITCH=0 a thread may wait on its application's stack, which is gone when CR3 changes. IF=0.
+ */
 void switch_to(struct thread *from, struct thread *to);
 /* Prepares a new thread's kernel stack so that its first switch_to returns to the application with `frame`. */
 void thread_prepare(struct thread *thread, const struct registers *frame);

@@ -1,0 +1,137 @@
+/*
+ * The two protected-mode entry points, at 1 MiB and 200h after it (boot.rst, "32-bit Boot Protocol", "64-bit
+ * Boot Protocol"). Both make the same page tables, enter 64-bit mode on them and jump to the high half. The
+ * first GiB of memory is mapped three times by the same 2 MiB pages: at 0 until the jump, at DIRECT_MAP, and
+ * at KERNEL_BASE, where this code is linked. RSI is the address of boot_params all the way.
+ */
+#include "registers.h"
+
+#define PHYSICAL(symbol)	((symbol) - KERNEL_BASE)
+#define PML4_DIRECT_MAP		273	/* bits 47-39 of DIRECT_MAP and of KERNEL_BASE */
+#define PML4_KERNEL		511
+#define PDPT_KERNEL		510
+#define PTE_TABLE		0x003	/* present, writable */
+#define PTE_LARGE		0x083	/* present, writable, page size */
+
+	.section .boot, "ax"
+
+/* 32-bit entry: protected mode, paging off, flat segments. To long mode by SDM vol. 3A 10.8.5. */
+	.code32
+	.globl	entry32
+entry32:
+	cli
+	cld
+	movl	$PHYSICAL(boot_stack_top), %esp
+	call	build_page_tables
+	movl	$BOOT_CR4, %eax
+	movl	%eax, %cr4
+	movl	$PHYSICAL(kernel_pml4), %eax
+	movl	%eax, %cr3
+	movl	$IA32_EFER, %ecx
+	movl	$EFER_VALUE, %eax
+	xorl	%edx, %edx
+	wrmsr
+	lgdtl	PHYSICAL(boot_gdt_pointer)
+	movl	$CR0_VALUE, %eax	/* sets PG: compatibility mode, until CS is a 64-bit segment */
+	movl	%eax, %cr0
+	ljmpl	$BOOT_CS, $PHYSICAL(long_mode)
+
+/* Also runs in 64-bit mode: no byte here means anything else there. Needs no stack but its return address. */
+build_page_tables:
+	movl	$PHYSICAL(boot_page_tables), %edi
+	xorl	%eax, %eax
+	movl	$(3 * 4096 / 4), %ecx
+	rep stosl
+	movl	$PHYSICAL(boot_page_tables), %edi
+	leal	(PTE_TABLE + 4096)(%edi), %eax
+	movl	%eax, (%edi)			/* PML4: three entries, one page-directory-pointer table */
+	movl	%eax, (8 * PML4_DIRECT_MAP)(%edi)
+	movl	%eax, (8 * PML4_KERNEL)(%edi)
+	addl	$4096, %eax
+	movl	%eax, 4096(%edi)		/* that table: two entries, one page directory */
+	movl	%eax, (4096 + 8 * PDPT_KERNEL)(%edi)
+	addl	$8192, %edi
+	movl	$PTE_LARGE, %eax
+	movl	$512, %ecx
+1:	movl	%eax, (%edi)
+	addl	$0x200000, %eax
+	addl	$8, %edi
+	subl	$1, %ecx
+	jnz	1b
+	ret
+
+/* 64-bit entry: long mode on the loader's page tables, which map this image at its physical address. */
+	.org	0x200
+	.code64
+	.globl	entry64
+entry64:
+	cli
+	cld
+	leaq	boot_stack_top(%rip), %rsp
+	call	build_page_tables
+	movl	$IA32_EFER, %ecx
+	movl	$EFER_VALUE, %eax	/* LMA is read-only: it stays set while paging is on */
+	xorl	%edx, %edx
+	wrmsr
+	leaq	kernel_pml4(%rip), %rax
+	movq	%rax, %cr3
+	movl	$BOOT_CR4, %eax
+	movq	%rax, %cr4
+	movl	$CR0_VALUE, %eax
+	movq	%rax, %cr0
+	lgdt	boot_gdt_pointer(%rip)
+	leaq	long_mode(%rip), %rax
+	pushq	$BOOT_CS
+	pushq	%rax
+	lretq
+
+long_mode:
+	movq	$high_half, %rax
+	jmp	*%rax
+high_half:
+	movl	$BOOT_DS, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %ss
+	xorl	%eax, %eax
+	movl	%eax, %fs
+	movl	%eax, %gs
+	movl	%esi, %ebx			/* boot_params, below 4 GiB */
+
+	movq	$bss_clear_start, %rdi		/* the page tables before it are in use */
+	movq	$bss_end, %rcx
+	subq	%rdi, %rcx
+	shrq	$3, %rcx
+	rep stosq
+	movq	$boot_stack_top, %rsp
+	xorl	%ebp, %ebp
+	movq	%rbx, %rdi
+	call	kernel_main
+	ud2
+
+	.balign 8
+boot_gdt:
+	.quad	0
+	.quad	0
+	.quad	0x00af9b000000ffff	/* BOOT_CS: 64-bit code, DPL 0, accessed */
+	.quad	0x00cf93000000ffff	/* BOOT_DS: data, DPL 0, accessed */
+boot_gdt_pointer:
+	.word	. - boot_gdt - 1
+	.quad	PHYSICAL(boot_gdt)
+
+	.section .bss.page_tables, "aw", @nobits
+	.balign 4096
+	.globl	kernel_pml4, kernel_pdpt, kernel_pd
+boot_page_tables:
+kernel_pml4:	.skip 4096
+kernel_pdpt:	.skip 4096
+kernel_pd:	.skip 4096
+bss_clear_start:
+
+	.bss
+	.balign 16
+	.globl	boot_stack, boot_stack_top
+boot_stack:	.skip 16384
+boot_stack_top:
+
+	.section .note.GNU-stack, "", @progbits

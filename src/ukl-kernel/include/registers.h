@@ -1,0 +1,77 @@
+/* Constants that assembly and C share: control registers, MSRs, selectors, offsets in structures. */
+#ifndef REGISTERS_H
+#define REGISTERS_H
+
+/* Control registers and MSRs (SDM vol. 3A 2.5, vol. 4). */
+#define CR0_VALUE		0x80010033	/* PG, WP, NE, ET, MP, PE */
+#define BOOT_CR4		0x00000020	/* PAE */
+#define CR4_VALUE		0x000006a0	/* OSXMMEXCPT, OSFXSR, PGE, PAE */
+#define CR4_PCIDE		0x00020000
+#define IA32_EFER		0xc0000080
+#define EFER_VALUE		0x00000901	/* NXE, LME, SCE */
+#define IA32_STAR		0xc0000081
+#define IA32_LSTAR		0xc0000082
+#define IA32_FMASK		0xc0000084
+#define IA32_FS_BASE		0xc0000100
+#define IA32_GS_BASE		0xc0000101
+#define IA32_KERNEL_GS_BASE	0xc0000102
+#define IA32_APIC_BASE		0x0000001b
+#define RFLAGS_FIXED		0x002
+#define RFLAGS_TF		0x100
+#define RFLAGS_IF		0x200
+#define RFLAGS_DF		0x400
+#define RFLAGS_NT		0x4000
+#define RFLAGS_AC		0x40000
+
+/* Selectors. SYSCALL and SYSRET fix the order of the four segments (SDM vol. 3A 5.8.8). */
+#define BOOT_CS		0x10
+#define BOOT_DS		0x18
+#define KERNEL_CS	0x10
+#define KERNEL_SS	0x18
+#define USER_SS		0x23
+#define USER_CS		0x2b
+#define TSS_SELECTOR	0x30
+
+/* Interrupt stack table (SDM vol. 3A 6.14.5): which entry each vector uses. */
+#define IST_FAULT		1	/* exceptions and interrupts, with FAULT_STACK_IST */
+#define IST_DOUBLE_FAULT	2
+#define IST_NMI			3
+#define IST_MACHINE_CHECK	4
+
+/* Vectors. 20h-2Fh are the ISA lines, through the I/O APIC. */
+#define VECTOR_ISA	0x20
+#define VECTOR_TIMER	0x30
+#define VECTORS_USED	0x31
+#define VECTOR_SPURIOUS	0xff
+#define SYSTEM_CALL_VECTOR 0x100
+
+/* struct registers */
+#define FRAME_BP	32
+#define FRAME_R11	48
+#define FRAME_R10	56
+#define FRAME_AX	80
+#define FRAME_CX	88
+#define FRAME_DI	112
+#define FRAME_VECTOR	120
+#define FRAME_ERROR	128
+#define FRAME_RIP	136
+#define FRAME_CS	144
+#define FRAME_FLAGS	152
+#define FRAME_RSP	160
+#define FRAME_SS	168
+#define FRAME_SIZE	176
+
+/* struct percpu */
+#define PERCPU_CURRENT		8
+#define PERCPU_KERNEL_STACK	16
+#define PERCPU_SCRATCH		24
+#define PERCPU_KERNEL_CR3	32
+#define PERCPU_USER_CR3		40
+#define PERCPU_WORK		48
+#define PERCPU_SYSTEM_CALLS	56
+
+/* struct thread */
+#define THREAD_KERNEL_RSP	0
+#define THREAD_FRAME		16
+
+#endif

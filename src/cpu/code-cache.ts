@@ -7,6 +7,7 @@
  * running code find their way to the new bytes; the space comes back when the region fills up and all is
  * dropped.
  */
+import type { RecordCosts } from "./cost.ts";
 import { type Decoder, MAX_LENGTH, Outcome } from "./decode/decoder.ts";
 import * as R from "./decode/record.ts";
 import { RECORD_SIZE } from "./decode/record.ts";
@@ -94,6 +95,7 @@ export class CodeCache {
   readonly #bytes: Uint8Array;
   readonly #decoder: Decoder;
   readonly #memory: CodeMemory;
+  readonly #costs: RecordCosts | null;
   readonly #pages = new Map<number, CodePage>();
   readonly #fetchBuffer = new Uint8Array(32);
   readonly #fetchAt: FetchAddress = { low: 0, high: 0, physical: 0, watched: null };
@@ -103,7 +105,14 @@ export class CodeCache {
   /** Counters for statistics. */
   readonly counters = { blocks: 0, instructions: 0, invalidations: 0, flushes: 0, lookups: 0 };
 
-  constructor(memory: WebAssembly.Memory, decoder: Decoder, codeMemory: CodeMemory) {
+  /** `costs`: with a timing model, the costs of what is decoded. */
+  constructor(
+    memory: WebAssembly.Memory,
+    decoder: Decoder,
+    codeMemory: CodeMemory,
+    costs: RecordCosts | null = null,
+  ) {
+    this.#costs = costs;
     this.#view = new DataView(memory.buffer);
     this.#bytes = new Uint8Array(memory.buffer);
     this.#decoder = decoder;
@@ -248,6 +257,7 @@ export class CodeCache {
       count++;
       this.counters.instructions++;
       view.setUint8(record + R.R_COUNT, count);
+      this.#costs?.decoded(record);
       this.#setLinks(record, position, mode);
       record += RECORD_SIZE;
       if (this.#decoder.endsBlock || alone) {
@@ -273,6 +283,7 @@ export class CodeCache {
     view.setUint16(record + R.R_HANDLER, handler, true);
     view.setUint16(record + R.R_NEXT, next, true);
     view.setUint8(record + R.R_COUNT, count);
+    this.#costs?.builtin(record, handler);
     return record + RECORD_SIZE;
   }
 
@@ -330,6 +341,7 @@ export class CodeCache {
     if (outcome === Outcome.OK) {
       const next = offset + this.#decoder.length;
       this.#view.setUint8(record + R.R_COUNT, 1);
+      this.#costs?.decoded(record);
       this.counters.instructions++;
       this.#setLinks(record, next, mode);
       if (this.#decoder.row!.operands.some((operand) => operand.kind === "J")) {
@@ -388,6 +400,7 @@ export class CodeCache {
     this.#pages.delete(pageNumber);
     const view = this.#view;
     for (let i = 0; i < page.ranges.length; i += 2) {
+      this.#costs?.staling(page.ranges[i]!, page.ranges[i + 1]!);
       for (let record = page.ranges[i]!; record < page.ranges[i + 1]!; record += RECORD_SIZE) {
         const handler = view.getUint16(record + R.R_HANDLER, true);
         if (handler < BUILTINS && handler !== Builtin.RAISE && handler !== Builtin.WATCH) continue;

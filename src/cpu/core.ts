@@ -2,6 +2,7 @@
  * What the parts of the processor see of each other. The processor (`processor.ts`) implements `Core`; the
  * MMU, the code cache and the system instructions are handed to it and reach one another through it.
  */
+import type { Charge } from "./cost.ts";
 import type { ProcessorPort } from "./outside.ts";
 import type { CpuState } from "./state.ts";
 
@@ -68,6 +69,12 @@ export interface CoreLog {
   unknown(message: string): void;
 }
 
+/** Costs that depend on more than the instruction. */
+export interface Charges {
+  /** Takes the cost from the running processor's budget. */
+  charge(cost: Charge): void;
+}
+
 /** Ring transitions and exceptions, for tracing and statistics. Absent observers cost nothing. */
 export interface SystemObserver {
   /** An exception or interrupt is about to be delivered. */
@@ -100,6 +107,8 @@ export type TransferCause =
   | "task switch";
 
 export interface Core {
+  /** What the timing model has to be told of; null without one. */
+  readonly charges: Charges | null;
   readonly memory: LinearMemory;
   readonly translation: Translation;
   readonly port: ProcessorPort;

@@ -4,7 +4,8 @@
  *
  *     0                 unused page: host address 0 means "no address"
  *     CPU_BLOCKS        one CPU_STRIDE per processor: state, TLBs, jump cache
- *     RECORDS           decoded instructions (src/cpu/decode/record.ts)
+ *     RECORDS           decoded instructions (src/cpu/decode/record.ts), and as much again for what they cost
+ *                       (src/cpu/cost.ts): never touched without a timing model
  *     RAM               guest RAM
  */
 
@@ -13,8 +14,10 @@ export const CPU_BLOCKS = 0x1_0000;
 export const CPU_STRIDE = 0x2_0000;
 export const RECORDS = CPU_BLOCKS + MAX_CPUS * CPU_STRIDE;
 export const RECORDS_SIZE = 0x0300_0000;
+/** From a record to what it costs. */
+export const COST_OF_RECORD = RECORDS_SIZE;
 /** Host address of guest RAM; page-aligned. */
-export const RAM = (RECORDS + RECORDS_SIZE + 0xffff) & ~0xffff;
+export const RAM = (RECORDS + RECORDS_SIZE + COST_OF_RECORD + 0xffff) & ~0xffff;
 
 /** Address of a processor's block. */
 export function cpuBlock(index: number): number {
@@ -56,7 +59,10 @@ export const JUMP_KEY = 0x0b8;
 export const JUMP_KEY_USER = 1 << 6;
 /** i32: current privilege level. */
 export const CPL = 0x0bc;
-/** i32: instructions left in this slice; checked at the end of each block. TypeScript may lower it any time. */
+/**
+ * i32: instructions left in this slice, with a timing model cost units (`src/cpu/cost.ts`); checked at the end
+ * of each block. TypeScript may lower it any time.
+ */
 export const BUDGET = 0x0c0;
 /** i32: the record being executed, valid whenever emitted code has left or called out. */
 export const CURRENT_RECORD = 0x0c4;
@@ -123,6 +129,10 @@ export const MSR_XSS = 0x320;
 export const PKRU = 0x328;
 /** i32: `RingControl`: what emitted code may do when rings change. */
 export const RING_CONTROL = 0x368;
+/** With a timing model only. i32: instructions of this slice so far; BUDGET does not tell them then. */
+export const SLICE_INSTRUCTIONS = 0x370;
+/** With a timing model only. v128: set of the figures that what was executed has cost. */
+export const COST_FIGURES = 0x380;
 /** i64: the interrupt shadow of STI covers the instruction at this RIP only. */
 export const SHADOW_RIP = 0x330;
 

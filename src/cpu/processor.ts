@@ -2,13 +2,15 @@
  * The processor: runs emitted code in slices, and does between slices what emitted code leaves to it:
  * faults, interrupts, mode changes, single-stepping, decoding.
  */
+import { Accounting } from "./accounting.ts";
 import { CodeCache, type CodeMemory } from "./code-cache.ts";
 import type { Core, CoreLog, SystemObserver, TimeSource } from "./core.ts";
+import type { CostModel } from "./cost.ts";
 import { Decoder } from "./decode/decoder.ts";
 import { R_COUNT, R_FLAGS, R_LENGTH, R_NEXT, RECORD_SIZE, RecordFlag } from "./decode/record.ts";
 import type { Row } from "./decode/rows.ts";
 import { Fault } from "./fault.ts";
-import { Handlers } from "./interpreter/handlers.ts";
+import { Handlers, type HostFunctions } from "./interpreter/handlers.ts";
 import { HandlerOutcome } from "./interpreter/outcome.ts";
 import {
   BUDGET,
@@ -36,6 +38,7 @@ import {
   SHADOW,
   SHADOW_RIP,
   Shadow,
+  SLICE_INSTRUCTIONS,
 } from "./layout.ts";
 import { Mode } from "./modes.ts";
 import { EVENT, type ProcessorPort } from "./outside.ts";
@@ -83,6 +86,8 @@ export interface ProcessorOptions {
   readonly port: ProcessorPort;
   readonly time: TimeSource;
   readonly log: CoreLog;
+  /** The timing model: budgets are in its units (`cost.ts`). Without one, in instructions. */
+  readonly costs?: CostModel;
 }
 
 /** Why `execute` came back before its budget was spent. */
@@ -104,6 +109,8 @@ export class Processor implements Core {
   readonly handlers: Handlers;
   readonly decoder: Decoder;
   readonly code: CodeCache;
+  /** With a timing model, what it is told. */
+  readonly charges: Accounting | null;
   /** Called before each instruction while set: everything is single-stepped. */
   onStep: ((cpu: CpuState) => void) | null = null;
 
@@ -146,7 +153,8 @@ export class Processor implements Core {
       state.setI32(CPU_INDEX, state.index);
       state.setU64(CONST_10000, 0x1_0000n);
     }
-    this.handlers = new Handlers(options.rows, options.definitions, {
+    const costs = options.costs ?? null;
+    const host: HostFunctions = {
       memory,
       slowRead: (record, low, high, size) => {
         this.#accessRecord = record;
@@ -168,10 +176,12 @@ export class Processor implements Core {
       },
       legacyAddress: (_record, offset, size) => this.#legacyAddress(offset, size),
       helper: (index, record) => this.#callHelper(index, record),
-    });
+    };
+    this.handlers = new Handlers(options.rows, options.definitions, host, costs);
+    this.charges = costs && new Accounting(memory, this.#cpu, costs, this.handlers.forms);
     this.#run = this.handlers.run;
     this.decoder = new Decoder(options.rows, options.features, this.handlers);
-    this.code = new CodeCache(memory, this.decoder, mmu);
+    this.code = new CodeCache(memory, this.decoder, mmu, this.charges?.records);
   }
 
   /**
@@ -216,12 +226,27 @@ export class Processor implements Core {
     for (const cpu of this.states) this.#publishRingControl(cpu);
   }
 
-  /** Instructions executed so far in the running slice, exact inside a helper or device access. */
+  /**
+   * What the running slice has spent of its budget so far, exact inside a helper or device access: instructions,
+   * with a timing model cost units.
+   */
   get spent(): number {
     return this.#sliceBudget - this.#cpu.i32(BUDGET) - this.#held + this.#uncounted();
   }
 
+  /** Instructions executed so far in the running slice, exact where `spent` is. */
+  get executed(): number {
+    if (this.charges === null) return this.spent;
+    return this.#cpu.i32(SLICE_INSTRUCTIONS) + this.#instructionsBefore();
+  }
+
   #uncounted(): number {
+    if (this.charges === null || this.#accessRecord === 0) return this.#instructionsBefore();
+    return this.charges.records.unitsBefore(this.#accessRecord);
+  }
+
+  /** Instructions of its block that come before the one that is in a helper or a slow memory access. */
+  #instructionsBefore(): number {
     return this.#accessRecord === 0 ? 0 : this.#recordMemory.getUint8(this.#accessRecord + R_COUNT) - 1;
   }
 
@@ -230,7 +255,7 @@ export class Processor implements Core {
     this.shortenSlice(0);
   }
 
-  /** Leaves at most `left` instructions to the running slice. */
+  /** Leaves at most `left` of the budget to the running slice. */
   shortenSlice(left: number): void {
     const excess = this.#cpu.i32(BUDGET) + this.#held - Math.max(0, left + this.#uncounted());
     if (excess <= 0) return;
@@ -288,11 +313,15 @@ export class Processor implements Core {
     const cpu = this.#cpu;
     cpu.setI32(CURRENT_RECORD, record);
     this.#setRipOf(cpu, record);
-    const helper = this.#helpers[this.handlers.helpers.names[index]!];
-    if (!helper) throw new Error(`no helper ${this.handlers.helpers.names[index]}`);
+    const name = this.handlers.helpers.names[index]!;
+    const helper = this.#helpers[name];
+    if (!helper) throw new Error(`no helper ${name}`);
     this.#accessRecord = record;
+    const level = cpu.cpl;
     try {
-      return helper(this, cpu, this.#record.at(record));
+      const outcome = helper(this, cpu, this.#record.at(record));
+      if (outcome !== HandlerOutcome.CONTINUE) this.charges?.transferred(name, level);
+      return outcome;
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       this.#helperFaulted = true;
@@ -307,11 +336,16 @@ export class Processor implements Core {
   // ---- The run loop -------------------------------------------------------------------------------------
 
   /**
-   * Runs one processor for about `budget` instructions (a block may exceed it).
+   * Runs one processor until about `budget` is spent (a block may exceed it): instructions, with a timing model
+   * cost units.
    * @returns `Stop`
    */
   execute(cpu: CpuState, budget: number): number {
     this.#cpu = cpu;
+    if (this.charges !== null) {
+      this.charges.cpu = cpu;
+      cpu.setI32(SLICE_INSTRUCTIONS, 0);
+    }
     this.#mmu.current = cpu;
     this.port.selectProcessor(cpu.index);
     this.#sliceBudget = budget;
@@ -406,7 +440,8 @@ export class Processor implements Core {
     // A task switch may fault when RIP is the new task's already: a helper's RIP stands.
     if (this.#helperFaulted) this.#helperFaulted = false;
     else this.#setRipOf(cpu, record);
-    cpu.setI32(BUDGET, cpu.i32(BUDGET) - (this.#recordMemory.getUint8(record + R_COUNT) - 1));
+    if (this.charges !== null) this.charges.leftMidBlock(record);
+    else cpu.setI32(BUDGET, cpu.i32(BUDGET) - (this.#recordMemory.getUint8(record + R_COUNT) - 1));
   }
 
   #fault(cpu: CpuState): number {
@@ -415,7 +450,9 @@ export class Processor implements Core {
 
   #delivered(cpu: CpuState, result: DeliveryResult): number {
     // An event is progress: without a cost, a guest whose handler faults would never end its slice.
-    cpu.setI32(BUDGET, cpu.i32(BUDGET) - 1);
+    // With a timing model its delivery has been charged already.
+    if (this.charges !== null) this.charges.count(1);
+    else cpu.setI32(BUDGET, cpu.i32(BUDGET) - 1);
     return result === "shutdown" ? Stop.SHUTDOWN : Stop.NONE;
   }
 

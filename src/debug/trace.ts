@@ -35,7 +35,7 @@ export type LineStart = () => string;
  * 63 instructions before.
  */
 function lineStart(machine: Machine, kind: TraceKind): LineStart {
-  return () => `${kind.padEnd(4)} ${String(machine.instructions + machine.processor.spent).padStart(12)} `;
+  return () => `${kind.padEnd(4)} ${String(machine.instructions + machine.processor.executed).padStart(12)} `;
 }
 
 /** Attaches traces to a machine that does not run yet. A kind may appear in one request only. */

@@ -2,11 +2,12 @@
  * A machine to boot: processor, memory, devices and virtual time put together. This is the library's face;
  * the command line uses nothing else.
  *
- * Virtual time is one nanosecond an instruction, plus the time that idle processors skip. Everything the
- * guest can observe follows from the image, the options and the console input, so a run repeats exactly.
+ * Virtual time is one nanosecond an instruction, or what a timing model says, plus the time that idle processors
+ * skip. Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
 import type { SystemObserver, TimeSource } from "../cpu/core.ts";
+import { figuresUsed, forgetFigures, UNITS_PER_CYCLE } from "../cpu/cost.ts";
 import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
 import { helpers } from "../cpu/helpers.ts";
@@ -18,9 +19,11 @@ import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
 import { resetCpu, setIdentity } from "../cpu/system/index.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
+import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
 import { enterImage } from "./enter.ts";
+import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 
 export type { ImageInfo };
@@ -30,6 +33,8 @@ export interface MachineOptions {
   readonly memory?: number;
   /** Processor model, as `--cpu` takes it, e.g. "x86-64-v2,-smap". */
   readonly cpu?: string;
+  /** Timing model, by a name of `TIMING_MODELS` (src/timing); "none" unless given. */
+  readonly timing?: string;
   /** Seed of RDRAND and RDSEED. */
   readonly seed?: bigint;
   /** The real-time clock's date at power-on, seconds since 1970 UTC. */
@@ -78,11 +83,15 @@ export interface RunOptions {
 
 /** Longest stay in emitted code: code that V8 has optimised meanwhile is entered at the next call. */
 const SLICE = 100_000;
+/** The least that an instruction costs with a timing model, roughly: an instruction limit is approached with it. */
+const LEAST_UNITS = UNITS_PER_CYCLE / 8;
 /** Wall time between two chances for the host's event loop, ms. */
 const YIELD_MS = 20;
 
 export class Machine {
   readonly model: CpuModel;
+  /** The timing model, and which of its figures were used. */
+  readonly timing: TimingModel;
   readonly memory: PhysicalMemory;
   readonly mmu: Mmu;
   readonly platform: Platform;
@@ -97,13 +106,21 @@ export class Machine {
   idleTime = 0;
 
   readonly #options: MachineOptions;
+  readonly #pace: Pace;
+  /** The timing model counts: budgets are in its units. */
+  readonly #timed: boolean;
+  /** What the processor spent up to the running slice: instructions, or units. */
+  #spent = 0;
   #stop: StopReason | null = null;
   #sliceStart = 0;
   /** The last slice ended because the processor waits. */
   #isIdle = false;
   readonly #tscOffset: bigint[] = [];
 
-  /** @throws RangeError for a memory size that no machine has; CpuModelError for an unknown model. */
+  /**
+   * @throws RangeError for a memory size that no machine has; CpuModelError or TimingModelError for an unknown
+   * model.
+   */
   constructor(options: MachineOptions = {}) {
     this.#options = options;
     const memorySize = options.memory ?? 512 * 2 ** 20;
@@ -113,6 +130,10 @@ export class Machine {
       );
     }
     this.model = parseCpuModel(options.cpu ?? "");
+    this.timing = timingModel(options.timing ?? "none");
+    const costs = this.timing.costs;
+    this.#timed = costs !== null;
+    this.#pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
     const pages = PhysicalMemory.wasmPages(memorySize);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
@@ -154,11 +175,16 @@ export class Machine {
       port,
       time: this.#timeSource(),
       log,
+      ...(costs === null ? {} : { costs }),
     });
+    const { charges } = this.processor;
+    if (charges !== null && this.timing.tlb !== null) {
+      this.mmu.timeTranslations(this.timing.tlb, (cost) => charges.charge(cost));
+    }
     setIdentity(this.processor, {
       model: this.model,
       processors,
-      tscHz: TSC_HZ,
+      tscHz: this.#pace.tscHz,
       crystalHz: LOCAL_APIC_TIMER_HZ,
       seed: options.seed ?? 0n,
     });
@@ -166,7 +192,8 @@ export class Machine {
     this.mmu.onCodeWrite = (page) => this.processor.code.invalidatePage(page);
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
-      if (clock.currentTime !== null) this.processor.shortenSlice(deadline - clock.currentTime());
+      if (clock.currentTime === null) return;
+      this.processor.shortenSlice(this.#pace.units(deadline - clock.currentTime()));
     };
     this.reset();
     port.connect(this.#processorSide());
@@ -184,8 +211,12 @@ export class Machine {
   }
 
   #timeSource(): TimeSource {
-    // The time-stamp counter runs at 1 GHz: one tick a virtual nanosecond.
-    const ticks = () => BigInt(Math.floor(this.platform.clock.now()));
+    // The time-stamp counter follows virtual time: at 1 GHz, or the timing model's frequency.
+    const ticks = () => {
+      const { clock } = this.platform;
+      if (clock.currentTime === null) return this.#pace.ticks(clock.now(), 0);
+      return this.#pace.ticks(this.#sliceStart, this.processor.spent);
+    };
     return {
       tsc: (cpu) => BigInt.asUintN(64, ticks() + (this.#tscOffset[cpu.index] ?? 0n)),
       setTsc: (cpu, value) => {
@@ -199,7 +230,7 @@ export class Machine {
       onInterruptLine: (cpu) => this.processor.noteEvent(cpu),
       timeOfTsc: (cpu, low, high) => {
         const tsc = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-        const time = tsc - (this.#tscOffset[cpu] ?? 0n);
+        const time = this.#pace.timeOfTicks(tsc - (this.#tscOffset[cpu] ?? 0n));
         if (time < 0n) return 0;
         return time > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(time);
       },
@@ -210,6 +241,7 @@ export class Machine {
   /** Power-on state of every processor and device; memory keeps its contents. */
   reset(): void {
     this.platform.reset();
+    this.#pace.reset();
     for (const cpu of this.states) {
       this.#tscOffset[cpu.index] = 0n;
       cpu.setU64(MSR_TSC_ADJUST, 0n);
@@ -242,6 +274,33 @@ export class Machine {
   /** Virtual nanoseconds since power-on. */
   get time(): number {
     return this.platform.clock.now();
+  }
+
+  /**
+   * Cycles that the processor executed since power-on, by the timing model; idle time is not among them. Without a
+   * model, one for each instruction. Exact between instructions while single-stepping, and for observers: there the
+   * instruction that they are told of is not yet among them, but what it has been charged so far is.
+   */
+  get cycles(): number {
+    const running = this.platform.clock.currentTime === null ? 0 : this.processor.spent;
+    return (this.#spent + running) / (this.#timed ? UNITS_PER_CYCLE : 1);
+  }
+
+  /** The figures of the timing model that what was executed since `forgetFigures` has cost. */
+  get figuresUsed(): Figure[] {
+    return figuresOf(
+      this.timing,
+      this.states.reduce((set, cpu) => set | figuresUsed(cpu), 0n),
+    );
+  }
+
+  /** Those of them that no source gives. */
+  get assumedUsed(): Figure[] {
+    return this.figuresUsed.filter(isAssumed);
+  }
+
+  forgetFigures(): void {
+    for (const cpu of this.states) forgetFigures(cpu);
   }
 
   /** Bytes typed at the serial console. They reach the guest between two slices. */
@@ -294,14 +353,18 @@ export class Machine {
     if (left <= 0) return { kind: "instruction-limit" };
     const now = clock.now();
     const deadline = clock.nextDeadline();
-    const budget = Math.max(1, Math.min(SLICE, left, deadline === null ? SLICE : deadline - now));
+    const scale = this.#timed ? UNITS_PER_CYCLE : 1;
+    const limit = this.#timed ? left * LEAST_UNITS : left;
+    const pause = deadline === null ? Number.POSITIVE_INFINITY : this.#pace.units(deadline - now);
+    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause));
     this.#sliceStart = now;
-    clock.currentTime = () => this.#sliceStart + this.processor.spent;
+    clock.currentTime = () => this.#sliceStart + this.#pace.nanoseconds(this.processor.spent);
     const stop = this.processor.execute(this.states[0]!, budget);
     clock.currentTime = null;
     const { spent } = this.processor;
-    this.instructions += spent;
-    clock.advanceTo(now + spent);
+    this.instructions += this.processor.executed;
+    this.#spent += spent;
+    clock.advanceTo(now + this.#pace.pass(spent));
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
     this.#isIdle = stop === Stop.IDLE;

@@ -12,9 +12,10 @@ import { LinearAccess } from "./linear-memory.ts";
 import { OperandAccess } from "./operand-access.ts";
 import type { MmuStatistics } from "./operand-pieces.ts";
 import type { MmuObserver } from "./page-walk.ts";
-import type { PagingOptions } from "./paging.ts";
+import { PagingMode, type PagingOptions } from "./paging.ts";
 import { PAGE_HOST, type PhysicalMemory } from "./physical-memory.ts";
 import { ProcessorTranslation } from "./processor-translation.ts";
+import { type TlbGeometry, type TranslationCost, TranslationCosts } from "./translation-costs.ts";
 
 export type { MmuObserver } from "./page-walk.ts";
 
@@ -36,6 +37,7 @@ export class Mmu implements LinearMemory, Translation {
   readonly #linear: LinearAccess;
   readonly #port: ProcessorPort;
   #pageFlushes = 0;
+  #translationCosts: TranslationCosts | null = null;
   readonly #words = new BigUint64Array(1);
   readonly #halves = new Int32Array(this.#words.buffer);
 
@@ -52,10 +54,25 @@ export class Mmu implements LinearMemory, Translation {
     this.#operands = new OperandAccess(physical, port, this.#contexts[0]);
     this.#linear = new LinearAccess(physical, this.#operands);
     for (const context of this.#contexts) {
-      context.onFlush = (what, lo, hi) => this.observer?.flush?.(context.cpu, what, lo, hi);
+      context.onFlush = (what, lo, hi) => {
+        this.#translationCosts?.flushed(context, what, lo, hi);
+        this.observer?.flush?.(context.cpu, what, lo, hi);
+      };
     }
     physical.onMapChange = () => {
       for (const context of this.#contexts) context.flushAll();
+    };
+  }
+
+  /**
+   * With a timing model: charges for what a processor's TLBs would not have known. To be called once, before
+   * anything executes.
+   */
+  timeTranslations(geometry: TlbGeometry, charge: (cost: TranslationCost) => void): void {
+    const costs = new TranslationCosts(geometry, charge);
+    this.#translationCosts = costs;
+    this.#operands.onTranslation = (context, walker, lo, hi, fetch) => {
+      if (context.controls.mode !== PagingMode.NONE) costs.translated(context, walker, lo, hi, fetch);
     };
   }
 

@@ -66,6 +66,10 @@ export class OperandAccess {
   pending = 0;
   /** An access touched enabled data breakpoints: their bits in DR6. */
   onDataBreakpoint: ((cpu: CpuState, hits: number) => void) | null = null;
+  /** A translation was looked up in the paging structures: with a timing model, what that costs. */
+  onTranslation:
+    | ((context: ProcessorTranslation, walker: PageWalker, lo: number, hi: number, fetch: boolean) => void)
+    | null = null;
 
   readonly #physical: PhysicalMemory;
   readonly #words: Int32Array;
@@ -245,7 +249,10 @@ export class OperandAccess {
   #translate(context: ProcessorTranslation, lo: number, hi: number, access: number, who: number): boolean {
     const { cpu, controls } = context;
     if (!isCanonical(hi, controls.canonicalShift)) return this.#notCanonical();
-    if (this.walker.walk(cpu, controls, context.pdptes, lo, hi, access, who)) return true;
+    if (this.walker.walk(cpu, controls, context.pdptes, lo, hi, access, who)) {
+      this.onTranslation?.(context, this.walker, lo, hi, access === Access.EXECUTE);
+      return true;
+    }
     this.statistics.pageFaults++;
     this.faultVector = Vector.PF;
     this.faultError = this.walker.error;

@@ -1,5 +1,6 @@
 /** Emits the code of one form: the definition of its mnemonic, or a helper call where there is none. */
 import { type FunctionBuilder, type I32, load } from "../../wasm/index.ts";
+import type { CostModel } from "../cost.ts";
 import { Vector } from "../fault.ts";
 import { CPL } from "../layout.ts";
 import { type MemoryImports, MemoryPath } from "../semantics/memory-path.ts";
@@ -12,6 +13,8 @@ export interface EmitTarget {
   readonly fields: Fields;
   readonly exits: Exits;
   readonly imports: MemoryImports;
+  /** The timing model in force. */
+  readonly costs: CostModel | null;
 }
 
 /**
@@ -23,8 +26,8 @@ export function helperName(form: Form): string {
 
 /** @throws Error when no definition exists for the row's mnemonic. */
 export function emitForm(form: Form, definitions: Definitions, target: EmitTarget): void {
-  const { b, cpu, record, fields, exits, imports } = target;
-  const stage = new Stage(b, cpu, form, fields, exits, new MemoryPath(b, cpu, record, imports));
+  const { b, cpu, record, fields, exits, imports, costs } = target;
+  const stage = new Stage(b, cpu, form, fields, exits, new MemoryPath(b, cpu, record, imports), costs);
   // SDM: privileged instructions raise #GP(0) unless CPL is 0.
   if (form.row.attributes.has("cpl0")) stage.faultIf(load("i32.load", cpu, CPL), Vector.GP);
   if (form.row.attributes.has("helper") && !form.row.attributes.has("staged")) {

@@ -5,6 +5,7 @@
  * form is first decoded; its function is compiled then, so that start-up pays only for what a guest uses.
  */
 import { call, choose, type FunctionBuilder, type I32, i32, load, ModuleBuilder } from "../../wasm/index.ts";
+import type { CostModel } from "../cost.ts";
 import type { HandlerSource } from "../decode/decoder.ts";
 import type { Row } from "../decode/rows.ts";
 import { RIP, RIP_PAGE } from "../layout.ts";
@@ -78,6 +79,7 @@ export function buildHandlerModule(
   definitions: Definitions,
   helperIndex: (name: string) => number,
   constants?: Fields,
+  costs: CostModel | null = null,
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
   m.importMemory("env", "memory", 1);
@@ -89,7 +91,7 @@ export function buildHandlerModule(
     const record = b.param(1, "i32");
     const fields = constants ?? dynamicFields(record);
     const exits = functionExits(b, cpu, fields, (name) => call(helper, i32(helperIndex(name)), record));
-    emitForm(form, definitions, { b, cpu, record, fields, exits, imports });
+    emitForm(form, definitions, { b, cpu, record, fields, exits, imports, costs });
     b.return(i32(HandlerOutcome.CONTINUE));
   });
   m.export(handler, "handler");
@@ -97,21 +99,40 @@ export function buildHandlerModule(
 }
 
 /** Emits the main function: the hot forms of the tables become its arms. */
-export function buildMain(rows: readonly Row[], definitions: Definitions): PrebuiltMain {
+export function buildMain(
+  rows: readonly Row[],
+  definitions: Definitions,
+  costs: CostModel | null = null,
+): PrebuiltMain {
   const hot = new Map<string, Form>();
   for (const form of rows.flatMap(hotForms)) {
     const name = formName(form);
     if (!hot.has(name)) hot.set(name, form);
   }
   const helpers = new HelperNames();
-  const main = buildMainFunction([...hot.values()], definitions, helpers.index);
+  const main = buildMainFunction([...hot.values()], definitions, helpers.index, costs);
   return { ...main, forms: [...hot.keys()], helpers: helpers.names };
+}
+
+/** Main functions by timing model: machines that come after the first with a model need not emit it again. */
+const timedMains = new WeakMap<CostModel, PrebuiltMain>();
+
+function timedMain(rows: readonly Row[], definitions: Definitions, costs: CostModel): PrebuiltMain {
+  let main = timedMains.get(costs);
+  if (main === undefined) {
+    main = buildMain(rows, definitions, costs);
+    timedMains.set(costs, main);
+  }
+  return main;
 }
 
 export class Handlers implements HandlerSource {
   readonly #definitions: Definitions;
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = ["goto", "page end", "raise", "stale", "watch"];
+  readonly #costs: CostModel | null;
+  /** A form for each handler number that has been asked for. Forms with one number have one cost, too. */
+  readonly forms: (Form | undefined)[] = [];
   readonly #table: WebAssembly.Table;
   readonly #importObject: WebAssembly.Imports;
   readonly helpers = new HelperNames();
@@ -120,9 +141,16 @@ export class Handlers implements HandlerSource {
   /** Number of arms and bytes of the main function. */
   readonly mainFunction: { readonly arms: number; readonly size: number };
 
-  constructor(rows: readonly Row[], definitions: Definitions, host: HostFunctions) {
+  constructor(
+    rows: readonly Row[],
+    definitions: Definitions,
+    host: HostFunctions,
+    costs: CostModel | null = null,
+  ) {
     this.#definitions = definitions;
-    const main = prebuilt ?? buildMain(rows, definitions);
+    this.#costs = costs;
+    const main =
+      costs === null ? (prebuilt ?? buildMain(rows, definitions)) : timedMain(rows, definitions, costs);
     main.forms.forEach((name, i) => {
       this.#numbers.set(name, BUILTINS + i);
       this.#names.push(name);
@@ -146,15 +174,18 @@ export class Handlers implements HandlerSource {
 
   handler(form: Form): number {
     const name = formName(form);
-    const known = this.#numbers.get(name);
-    if (known !== undefined) return known;
-    const number = this.#names.push(name) - 1;
-    this.#numbers.set(name, number);
-    this.#table.set(
-      number,
-      this.#instantiate(buildHandlerModule(form, this.#definitions, this.helpers.index)),
-    );
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.#names.push(name) - 1;
+      this.#numbers.set(name, number);
+      this.#table.set(number, this.#instantiate(this.#build(form)));
+    }
+    this.forms[number] ??= form;
     return number;
+  }
+
+  #build(form: Form, constants?: Fields): Uint8Array<ArrayBuffer> {
+    return buildHandlerModule(form, this.#definitions, this.helpers.index, constants, this.#costs);
   }
 
   /**
@@ -162,7 +193,7 @@ export class Handlers implements HandlerSource {
    * @returns a function (CPU block, record) -> HandlerOutcome
    */
   specialise(form: Form, fields: Fields): (cpu: number, record: number) => number {
-    return this.#instantiate(buildHandlerModule(form, this.#definitions, this.helpers.index, fields));
+    return this.#instantiate(this.#build(form, fields));
   }
 
   #instantiate(bytes: Uint8Array<ArrayBuffer>): (cpu: number, record: number) => number {

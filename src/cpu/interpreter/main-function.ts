@@ -18,8 +18,10 @@ import {
   type Label,
   load,
   ModuleBuilder,
+  op,
 } from "../../wasm/index.ts";
 import { emitBranchEntry } from "../branch-ring.ts";
+import { type CostModel, RECORD_FIGURES, RECORD_UNITS } from "../cost.ts";
 import {
   R_COUNT,
   R_DISP,
@@ -37,6 +39,7 @@ import {
   BUDGET,
   CHAIN_LINK,
   CODE_BASE,
+  COST_FIGURES,
   CURRENT_RECORD,
   Exit,
   FAULT_ERROR,
@@ -45,6 +48,7 @@ import {
   JUMP_KEY,
   RIP,
   RIP_PAGE,
+  SLICE_INSTRUCTIONS,
 } from "../layout.ts";
 import { importMemoryFunctions } from "../semantics/memory-path.ts";
 import type { Definitions, Exits, Form } from "../semantics/stage.ts";
@@ -73,11 +77,13 @@ export interface MainFunction {
 /**
  * @param hot the forms that become arms, numbered from BUILTINS in this order
  * @param helperIndex numbers helper names for the `helper` import
+ * @param costs the timing model: BUDGET is spent in its units. Nothing is emitted for it without one.
  */
 export function buildMainFunction(
   hot: readonly Form[],
   definitions: Definitions,
   helperIndex: (name: string) => number,
+  costs: CostModel | null = null,
 ): MainFunction {
   const m = new ModuleBuilder();
   m.importMemory("env", "memory", 1);
@@ -96,8 +102,19 @@ export function buildMainFunction(
     const again: { label: Label | null } = { label: null };
 
     const spend = () => {
-      b.set(budget, load("i32.load", cpu, BUDGET).sub(load("i32.load8_u", record, R_COUNT)));
+      const count = load("i32.load8_u", record, R_COUNT);
+      const cost = costs === null ? count : load("i32.load", record, RECORD_UNITS);
+      b.set(budget, load("i32.load", cpu, BUDGET).sub(cost));
       b.store("i32.store", cpu, budget, BUDGET);
+      if (costs !== null) {
+        b.store("i32.store", cpu, load("i32.load", cpu, SLICE_INSTRUCTIONS).add(count), SLICE_INSTRUCTIONS);
+        const used = op(
+          "v128.or",
+          load("v128.load", cpu, COST_FIGURES),
+          load("v128.load", record, RECORD_FIGURES),
+        );
+        b.store("v128.store", cpu, used, COST_FIGURES);
+      }
       emitBranchEntry(b, cpu, record);
     };
     const leave = (exit: number) => {
@@ -178,6 +195,7 @@ export function buildMainFunction(
                     fields: dynamicFields(record),
                     exits,
                     imports,
+                    costs,
                   });
                   advance();
                 });

@@ -136,6 +136,13 @@ const interruptReturn: Definition = (s) => {
     const stack = segmentParts(s, stackSelector, stackDescriptor, stackAttributes);
     setSegment(s, Segment.SS, { ...stack, isNull });
     s.gpr(Gpr.RSP, 8).write(rsp);
+    if (s.timed) {
+      b.if(
+        cpl,
+        () => s.charge("iret.outer"),
+        () => s.charge("iret.same"),
+      );
+    }
     arrive(s, target, system, image.and(STATUS_FLAGS), cpl);
   });
 };

@@ -13,9 +13,12 @@
  *   memory for writing before it calls its function.
  */
 import { choose, type FunctionBuilder, type I32, type I64, i32, i64, load } from "../../wasm/index.ts";
+import type { Charge, CostModel } from "../cost.ts";
 import type { OperandSpec, Row } from "../decode/rows.ts";
 import { Vector } from "../fault.ts";
 import {
+  BUDGET,
+  COST_FIGURES,
   FLAGS_SYSTEM,
   GPR,
   RIP_PAGE,
@@ -108,8 +111,18 @@ export class Stage {
   readonly path: MemoryPath;
   readonly flags: Flags;
   readonly operands: readonly Operand[];
+  readonly #costs: CostModel | null;
 
-  constructor(b: FunctionBuilder, cpu: I32, form: Form, fields: Fields, exits: Exits, path: MemoryPath) {
+  constructor(
+    b: FunctionBuilder,
+    cpu: I32,
+    form: Form,
+    fields: Fields,
+    exits: Exits,
+    path: MemoryPath,
+    costs: CostModel | null = null,
+  ) {
+    this.#costs = costs;
     this.b = b;
     this.cpu = cpu;
     this.form = form;
@@ -122,6 +135,23 @@ export class Stage {
 
   get long(): boolean {
     return this.form.long;
+  }
+  /** A timing model is in force: BUDGET counts its units. */
+  get timed(): boolean {
+    return this.#costs !== null;
+  }
+
+  /** Takes `times` a cost from the budget; nothing without a timing model. */
+  charge(cost: Charge, times: I32 = i32(1)): void {
+    if (this.#costs === null) return;
+    const { b, cpu } = this;
+    const { units, figures } = this.#costs.charges[cost];
+    b.store("i32.store", cpu, load("i32.load", cpu, BUDGET).sub(times.mul(units)), BUDGET);
+    for (const half of [0, 1]) {
+      const bits = BigInt.asUintN(64, figures >> BigInt(half * 64));
+      const at = COST_FIGURES + half * 8;
+      if (bits !== 0n) b.store("i64.store", cpu, load("i64.load", cpu, at).or(i64(bits)), at);
+    }
   }
   get operandSize(): 2 | 4 | 8 {
     return this.form.operandSize;

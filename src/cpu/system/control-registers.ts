@@ -111,6 +111,7 @@ export function writeCr3(core: Core, cpu: CpuState, value: bigint): void {
   if (longMode(cpu) && next >> BigInt(identityOf(core).model.physicalBits) !== 0n) throw gp();
   if (usesPae(cpu.cr0, cpu.cr4, cpu.efer)) loadPdptes(core, cpu, next);
   cpu.setU64(L.CR3, next);
+  core.charges?.charge(keep ? "cr3.keep" : "cr3.flush");
   core.translation.addressSpaceChanged(cpu, keep);
 }
 

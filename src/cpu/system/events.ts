@@ -3,6 +3,7 @@
  * double and triple faults included (SDM vol. 3A chapter 6). How a handler is entered is in `interrupt-entry.ts`.
  */
 import type { Core } from "../core.ts";
+import type { Charge } from "../cost.ts";
 import { Fault, pushesErrorCode, Vector } from "../fault.ts";
 import * as L from "../layout.ts";
 import { Flag } from "../registers.ts";
@@ -75,6 +76,7 @@ export function deliverEvent(core: Core, cpu: CpuState, event: SystemEvent): Del
     const error = current.kind === "fault" ? current.error : 0;
     const withError = current.kind === "fault" && isProtected(cpu) && pushesErrorCode(vector);
     core.observer?.event?.(cpu, current.kind === "trap" ? "fault" : current.kind, vector, error);
+    const level = cpu.cpl;
     try {
       enterHandler(core, cpu, {
         vector,
@@ -99,8 +101,16 @@ export function deliverEvent(core: Core, cpu: CpuState, event: SystemEvent): Del
       continue;
     }
     entered(cpu, current);
+    core.charges?.charge(deliveryCost(current, cpu.cpl !== level));
     return "delivered";
   }
+}
+
+/** What the delivery costs; a double fault costs what one delivery does. */
+function deliveryCost(event: SystemEvent, inner: boolean): Charge {
+  if (event.kind === "interrupt" || event.kind === "nmi") return inner ? "interrupt.inner" : "interrupt.same";
+  if (event.vector === Vector.PF) return inner ? "page-fault.inner" : "page-fault.same";
+  return inner ? "exception.inner" : "exception.same";
 }
 
 /** State that every delivery leaves behind. */

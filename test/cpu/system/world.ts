@@ -204,6 +204,7 @@ export class World {
     this.memory.bytes.fill(0);
     cpu.bytes.fill(0, 0, 0x1000);
     this.core = {
+      charges: null,
       memory: this.memory,
       port: this.port,
       log: { unknown: (message) => this.unknown.push(message) },

@@ -1,0 +1,218 @@
+/* Descriptor tables: numbers for open files, shared by dup and fork. */
+#include "internal.h"
+
+struct file *file_create(struct inode *inode, const struct file_operations *operations, u32 flags)
+{
+	struct file *file = kmalloc(sizeof(*file));
+	if (!file)
+		return NULL;
+	file->references = 1;
+	file->flags = flags;
+	file->operations = operations;
+	file->inode = inode;
+	inode_ref(inode);
+	return file;
+}
+
+void file_unref(struct file *file)
+{
+	if (--file->references > 0)
+		return;
+	if (file->operations->release)
+		file->operations->release(file);
+	inode_unref(file->inode);
+	kfree(file);
+}
+
+struct file *file_get(int descriptor)
+{
+	struct files *files = current_process()->files;
+	return (u32)descriptor < FILES_MAX ? files->open[descriptor] : NULL;
+}
+
+int descriptor_install(struct file *file, int from, bool close_on_exec)
+{
+	struct files *files = current_process()->files;
+
+	for (int i = from; i < FILES_MAX; i++) {
+		if (!files->open[i]) {
+			files->open[i] = file;
+			files->close_on_exec[i] = close_on_exec;
+			return i;
+		}
+	}
+	return -EMFILE;
+}
+
+static void descriptor_remove(int descriptor)
+{
+	struct files *files = current_process()->files;
+	struct file *file = files->open[descriptor];
+
+	files->open[descriptor] = NULL;
+	file_unref(file);
+}
+
+/* Takes both references, in failure too; the files are NULL if memory was used up. */
+long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
+{
+	int pair[2] = { -ENFILE, -ENFILE };
+
+	if (first && second) {
+		pair[0] = descriptor_install(first, 0, close_on_exec);
+		if (pair[0] >= 0)
+			pair[1] = descriptor_install(second, 0, close_on_exec);
+	}
+	long error = MIN(MIN(pair[0], pair[1]), 0);
+	if (!error)
+		error = copy_to_user(to, pair, sizeof(pair));
+	if (!error)
+		return 0;
+	if (pair[0] >= 0)
+		descriptor_remove(pair[0]);
+	else if (first)
+		file_unref(first);
+	if (pair[1] >= 0)
+		descriptor_remove(pair[1]);
+	else if (second)
+		file_unref(second);
+	return error;
+}
+
+struct files *files_create(void)
+{
+	struct files *files = kmalloc(sizeof(*files));
+	if (files)
+		files->references = 1;
+	return files;
+}
+
+struct files *files_fork(struct files *from)
+{
+	struct files *files = files_create();
+	for (int i = 0; files && i < FILES_MAX; i++) {
+		if (!from->open[i])
+			continue;
+		files->open[i] = from->open[i];
+		files->close_on_exec[i] = from->close_on_exec[i];
+		file_ref(files->open[i]);
+	}
+	return files;
+}
+
+void files_unref(struct files *files)
+{
+	if (--files->references > 0)
+		return;
+	for (int i = 0; i < FILES_MAX; i++)
+		if (files->open[i])
+			file_unref(files->open[i]);
+	kfree(files);
+}
+
+void files_close_on_exec(struct files *files)
+{
+	for (int i = 0; i < FILES_MAX; i++) {
+		struct file *file = files->open[i];
+		if (file && files->close_on_exec[i]) {
+			files->open[i] = NULL;
+			file_unref(file);
+		}
+	}
+}
+
+long sys_close(int descriptor)
+{
+	if (!file_get(descriptor))
+		return -EBADF;
+	descriptor_remove(descriptor);
+	return 0;
+}
+
+static long duplicate(int descriptor, u64 from, bool close_on_exec)
+{
+	struct file *file = file_get(descriptor);
+	if (!file)
+		return -EBADF;
+	if (from >= FILES_MAX)
+		return -EINVAL;
+	int copy = descriptor_install(file, from, close_on_exec);
+	if (copy >= 0)
+		file_ref(file);
+	return copy;
+}
+
+static long duplicate_to(int from, int to, bool close_on_exec)
+{
+	struct file *file = file_get(from);
+	struct files *files = current_process()->files;
+
+	if (!file || (u32)to >= FILES_MAX)
+		return -EBADF;
+	if (from == to)
+		return to;
+	file_ref(file);
+	if (files->open[to])
+		descriptor_remove(to);
+	files->open[to] = file;
+	files->close_on_exec[to] = close_on_exec;
+	return to;
+}
+
+long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }
+long sys_dup2(int from, int to) { return duplicate_to(from, to, false); }
+long sys_dup3(int from, int to, u32 flags)
+{
+	if (from == to || flags & ~O_CLOEXEC)
+		return -EINVAL;
+	return duplicate_to(from, to, flags & O_CLOEXEC);
+}
+
+long sys_fcntl(int descriptor, u32 command, u64 argument)
+{
+	const u32 settable = O_APPEND | O_NONBLOCK;
+	struct files *files = current_process()->files;
+	struct file *file = file_get(descriptor);
+
+	if (!file)
+		return -EBADF;
+	switch (command) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		return duplicate(descriptor, argument, command == F_DUPFD_CLOEXEC);
+	case F_GETFD:
+		return files->close_on_exec[descriptor] ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		files->close_on_exec[descriptor] = argument & FD_CLOEXEC;
+		return 0;
+	case F_GETFL:
+		return file->flags;
+	case F_SETFL:
+		file->flags = (file->flags & ~settable) | (argument & settable);
+		return 0;
+	case F_GETPIPE_SZ:
+		return S_ISFIFO(file->inode->mode) ? (long)RING_SIZE : -EBADF;
+	}
+	return -EINVAL;
+}
+
+long sys_ioctl(int descriptor, u32 request, u64 argument)
+{
+	struct file *file = file_get(descriptor);
+	int on;
+
+	if (!file)
+		return -EBADF;
+	switch (request) {
+	case FIOCLEX:
+	case FIONCLEX:
+		current_process()->files->close_on_exec[descriptor] = request == FIOCLEX;
+		return 0;
+	case FIONBIO:
+		if (copy_from_user(&on, (void *)argument, sizeof(on)))
+			return -EFAULT;
+		file->flags = (file->flags & ~O_NONBLOCK) | (on ? O_NONBLOCK : 0);
+		return 0;
+	}
+	return file->operations->ioctl ? file->operations->ioctl(file, request, argument) : -ENOTTY;
+}

@@ -1,0 +1,203 @@
+/* The tree in memory (tmpfs): inodes, and the names that directories give them. */
+#include "internal.h"
+
+static struct inode *root;
+static u64 next_number = 1;
+
+struct inode *inode_create(u32 mode, const struct file_operations *operations)
+{
+	struct inode *inode = kmalloc(sizeof(*inode));
+	if (!inode)
+		return NULL;
+	inode->references = 1;
+	inode->mode = mode;
+	inode->number = next_number++;
+	inode->operations = operations;
+	inode->accessed = inode->modified = inode->changed = time_of_day();
+	if (S_ISDIR(mode)) {
+		list_init(&inode->directory.entries);
+		inode->directory.next_cookie = 2;	/* 0 and 1 are `.` and `..` */
+		inode->links = 1;			/* its `.` */
+	}
+	return inode;
+}
+
+struct inode *inode_root(void)
+{
+	if (!root) {
+		root = inode_create(S_IFDIR | 0755, &directory_operations);
+		root->links = 2;
+	}
+	return root;
+}
+
+struct inode *root_directory(void)
+{
+	inode_ref(inode_root());
+	return root;
+}
+
+void inode_ref(struct inode *inode) { inode->references++; }
+
+/* An inode without references has no name either, so a directory is empty by now. */
+void inode_unref(struct inode *inode)
+{
+	if (--inode->references > 0)
+		return;
+	switch (inode->mode & S_IFMT) {
+	case S_IFREG:
+		content_free(inode);
+		break;
+	case S_IFLNK:
+		kfree(inode->target);
+		break;
+	case S_IFIFO:
+		pipe_free(inode->pipe);
+		break;
+	case S_IFSOCK:
+		socket_free(inode->socket);
+		break;
+	}
+	kfree(inode);
+}
+
+static u32 hash_of(const char *name, size_t length)
+{
+	u32 hash = 0;
+	for (size_t i = 0; i < length; i++)
+		hash = hash * 31 + (u8)name[i];
+	return hash;
+}
+
+struct entry *entry_find(struct inode *directory, const char *name, size_t length)
+{
+	u32 hash = hash_of(name, length);
+	struct entry *entry;
+
+	if (directory->refresh)
+		directory->refresh(directory);
+	list_for_each(entry, &directory->directory.entries, link)
+		if (entry->hash == hash && !memcmp(entry->name, name, length) && !entry->name[length])
+			return entry;
+	return NULL;
+}
+
+/* The name takes a reference of its own. */
+long entry_add(struct inode *directory, const char *name, struct inode *inode)
+{
+	size_t length = strlen(name);
+
+	if (directory->links < 2)
+		return -ENOENT;		/* it was removed */
+	struct entry *entry = kmalloc(sizeof(*entry) + length + 1);
+	if (!entry)
+		return -ENOSPC;
+	memcpy(entry->name, name, length);
+	entry->hash = hash_of(name, length);
+	entry->directory = directory;
+	entry->inode = inode;
+	entry->cookie = directory->directory.next_cookie++;
+	list_add_tail(&directory->directory.entries, &entry->link);
+	inode_ref(inode);
+	inode->name = entry;
+	inode->links++;
+	if (S_ISDIR(inode->mode))
+		directory->links++;	/* its `..` */
+	directory->modified = directory->changed = inode->changed = time_of_day();
+	return 0;
+}
+
+void entry_remove(struct entry *entry)
+{
+	struct inode *inode = entry->inode, *directory = entry->directory;
+
+	list_remove(&entry->link);
+	inode->links--;
+	if (inode->name == entry)
+		inode->name = NULL;
+	if (S_ISDIR(inode->mode))
+		directory->links--;
+	directory->modified = directory->changed = inode->changed = time_of_day();
+	inode_unref(inode);
+	kfree(entry);
+}
+
+/* The root is its own parent; so is a directory that was removed. */
+struct inode *inode_parent(struct inode *directory)
+{
+	return directory->name ? directory->name->directory : directory;
+}
+
+/* Written from the end, name by name up to the root, and then moved to the front. */
+long inode_path(struct inode *inode, char *to, size_t size)
+{
+	char *at = to + size;
+
+	if (size < 2)
+		return -ERANGE;
+	*--at = 0;
+	if (inode == root)
+		*--at = '/';
+	for (; inode != root; inode = inode->name->directory) {
+		if (!inode->name)
+			return -ENOENT;
+		size_t length = strlen(inode->name->name);
+		if ((size_t)(at - to) < length + 1)
+			return -ERANGE;
+		at -= length;
+		memcpy(at, inode->name->name, length);
+		*--at = '/';
+	}
+	size_t length = to + size - at - 1;
+	memmove(to, at, length + 1);
+	return length;
+}
+
+static const struct file_operations *operations_for(u32 mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return &regular_operations;
+	case S_IFDIR:
+		return &directory_operations;
+	case S_IFIFO:
+		return &fifo_operations;
+	}
+	return &path_operations;	/* character devices get theirs by number at open; sockets cannot be opened */
+}
+
+long inode_make(struct lookup *at, u32 mode, u64 device, struct inode **result)
+{
+	if (at->inode)
+		return -EEXIST;
+	if (at->directory->refresh)
+		return -EPERM;		/* /proc */
+	if (at->must_be_directory && !S_ISDIR(mode))
+		return -ENOENT;
+	struct inode *inode = inode_create(mode, operations_for(mode));
+	if (!inode)
+		return -ENOSPC;
+	inode->device = device;
+	long error = entry_add(at->directory, at->name, inode);
+	inode_unref(inode);		/* the name holds it, or nobody */
+	if (!error && result)
+		*result = inode;
+	return error;
+}
+
+long symlink_make(struct lookup *at, const char *target, size_t length)
+{
+	struct inode *inode;
+	char *copy = kmalloc(length + 1);
+	if (!copy)
+		return -ENOSPC;
+	memcpy(copy, target, length);
+	long error = inode_make(at, S_IFLNK | 0777, 0, &inode);
+	if (error) {
+		kfree(copy);
+		return error;
+	}
+	inode->target = copy;
+	inode->size = length;
+	return 0;
+}

@@ -1,0 +1,146 @@
+/* Calls that move bytes: read, write and their kin, lseek, sendfile. */
+#include "internal.h"
+
+/* Longest transfer of a call (Linux's MAX_RW_COUNT). */
+#define TRANSFER_MAX 0x7ffff000UL
+
+ssize_t file_read(struct file *file, void *buffer, size_t size)
+{
+	if (!file->operations->read || (file->flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	file_ref(file);		/* another thread may close it meanwhile */
+	ssize_t result = file->operations->read(file, buffer, MIN(size, TRANSFER_MAX), &file->position);
+	file_unref(file);
+	return result;
+}
+
+ssize_t file_write(struct file *file, const void *buffer, size_t size)
+{
+	if (!file->operations->write || (file->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	file_ref(file);
+	ssize_t result = file->operations->write(file, buffer, MIN(size, TRANSFER_MAX), &file->position);
+	file_unref(file);
+	return result;
+}
+
+long sys_read(int descriptor, void *buffer, size_t size)
+{
+	struct file *file = file_get(descriptor);
+	return file ? file_read(file, buffer, size) : -EBADF;
+}
+
+long sys_write(int descriptor, const void *buffer, size_t size)
+{
+	struct file *file = file_get(descriptor);
+	return file ? file_write(file, buffer, size) : -EBADF;
+}
+
+/* An empty transfer is allowed at any position that is not negative. */
+static long seekable_file(int descriptor, s64 position, struct file **file)
+{
+	*file = file_get(descriptor);
+	if (!*file)
+		return -EBADF;
+	if (position < 0)
+		return -EINVAL;
+	return (*file)->operations->seekable ? 0 : -ESPIPE;
+}
+
+long sys_pread64(int descriptor, void *buffer, size_t size, s64 position)
+{
+	struct file *file;
+	u64 at = position;
+	long error = seekable_file(descriptor, position, &file);
+	if (error)
+		return error;
+	if (!file->operations->read || (file->flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	return file->operations->read(file, buffer, MIN(size, TRANSFER_MAX), &at);
+}
+
+long sys_pwrite64(int descriptor, const void *buffer, size_t size, s64 position)
+{
+	struct file *file;
+	u64 at = position;
+	long error = seekable_file(descriptor, position, &file);
+	if (error)
+		return error;
+	if (!file->operations->write || (file->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	return file->operations->write(file, buffer, MIN(size, TRANSFER_MAX), &at);
+}
+
+/* Only the first vector may wait: what was moved already is returned, not kept until more can be. */
+static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 count, bool writing)
+{
+	struct file *file = file_get(descriptor);
+	ssize_t done = 0;
+
+	if (!file)
+		return -EBADF;
+	if (count > IOV_MAX)
+		return -EINVAL;
+	if (S_ISSOCK(file->inode->mode))
+		return socket_transfer(file, vectors, count, 0, writing);
+	for (u64 i = 0; i < count; i++) {
+		struct iovec vector;
+		if (copy_from_user(&vector, &vectors[i], sizeof(vector)))
+			return done ? done : -EFAULT;
+		if (vector.size == 0)
+			continue;
+		if (done && !writing && file->operations->poll && !(file->operations->poll(file) & POLLIN))
+			break;
+		ssize_t moved = writing ? file_write(file, vector.base, vector.size)
+					: file_read(file, vector.base, vector.size);
+		if (moved < 0)
+			return done ? done : moved;
+		done += moved;
+		if ((u64)moved < vector.size)
+			break;
+	}
+	return done;
+}
+
+long sys_readv(int descriptor, const struct iovec *vectors, u64 count)
+{
+	return transfer_vectors(descriptor, vectors, count, false);
+}
+long sys_writev(int descriptor, const struct iovec *vectors, u64 count)
+{
+	return transfer_vectors(descriptor, vectors, count, true);
+}
+
+long sys_lseek(int descriptor, s64 offset, u32 origin)
+{
+	struct file *file;
+	long error = seekable_file(descriptor, 0, &file);
+	if (error)
+		return error;
+	if (S_ISCHR(file->inode->mode))
+		return 0;	/* /dev/zero and its like have no position */
+	s64 base = origin == SEEK_SET ? 0 : origin == SEEK_CUR ? (s64)file->position : (s64)file->inode->size;
+	s64 position;
+	if (origin > SEEK_END || __builtin_add_overflow(base, offset, &position) || position < 0)
+		return -EINVAL;
+	return file->position = position;
+}
+
+/*
+ * Linux moves page references from a file to a pipe or a socket; here a caller is told to read and write, which
+ * every user of sendfile is ready to do.
+ */
+long sys_sendfile(int to, int from, s64 *offset, size_t size)
+{
+	(void)offset, (void)size;
+	return file_get(to) && file_get(from) ? -EINVAL : -EBADF;
+}
+
+/* All files are in memory: nothing to write back. */
+long sys_fsync(int descriptor)
+{
+	struct file *file = file_get(descriptor);
+	return !file ? -EBADF : S_ISREG(file->inode->mode) || S_ISDIR(file->inode->mode) ? 0 : -EINVAL;
+}
+long sys_fdatasync(int descriptor) { return sys_fsync(descriptor); }
+long sys_sync(void) { return 0; }

@@ -1,0 +1,469 @@
+/*
+ * Pairs of Unix sockets: a stream of bytes (SOCK_STREAM), messages (SOCK_DGRAM), or messages over a connection
+ * (SOCK_SEQPACKET). What one end sends goes straight into the other end's ring. No names, no other families, no
+ * control messages (SCM_RIGHTS gives EOPNOTSUPP).
+ */
+#include "internal.h"
+
+enum { SOCK_SEQPACKET = 5, MESSAGES_MAX = 64 };
+
+struct socket {
+	u32 type;
+	struct ring ring;			/* received, not yet read */
+	u32 sizes[MESSAGES_MAX];		/* of the messages in the ring, from number `first` on */
+	u32 first, count;
+	bool no_receive, no_send;		/* shutdown, of this end or by the other */
+	struct socket *peer;			/* NULL: closed */
+	struct wait_queue can_receive, can_send;
+};
+
+/* What a call sends or receives: one buffer of the application, or vectors that lie in its memory. */
+struct parts { struct iovec single; const struct iovec *vectors; u64 count; };
+
+static long part_at(const struct parts *parts, u64 i, struct iovec *to)
+{
+	if (parts->vectors)
+		return copy_from_user(to, &parts->vectors[i], sizeof(*to));
+	*to = parts->single;
+	return 0;
+}
+
+static long parts_size(const struct parts *parts, size_t *size)
+{
+	struct iovec part;
+	*size = 0;
+	for (u64 i = 0; i < parts->count; i++) {
+		if (part_at(parts, i, &part))
+			return -EFAULT;
+		if (__builtin_add_overflow(*size, part.size, size) || (ssize_t)*size < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Whether a wait would be against the caller's wish. */
+static bool no_wait(const struct file *file, u32 flags) { return file->flags & O_NONBLOCK || flags & MSG_DONTWAIT; }
+
+static long broken_pipe(u32 flags)
+{
+	if (!(flags & MSG_NOSIGNAL))
+		signal_send_thread(current_thread(), SIGPIPE);
+	return -EPIPE;
+}
+
+static ssize_t stream_send(struct file *file, const void *buffer, size_t size, u32 flags)
+{
+	struct socket *socket = file->inode->socket;
+	size_t done = 0;
+
+	while (done < size) {
+		struct socket *peer = socket->peer;
+		ssize_t result;
+		if (socket->no_send || !peer) {
+			result = done ? (ssize_t)done : broken_pipe(flags);
+			return result;
+		}
+		u32 room = ring_room(&peer->ring);
+		if (room) {
+			result = ring_write(&peer->ring, 0, buffer + done, MIN(size - done, room));
+			if (result > 0) {
+				ring_commit(&peer->ring, result);
+				file_wake(&peer->can_receive);
+				done += result;
+			}
+		} else if (no_wait(file, flags)) {
+			result = -EAGAIN;
+		} else {
+			result = restart_if_interrupted(
+				wait_event(&socket->can_send,
+					   socket->no_send || !socket->peer || ring_room(&socket->peer->ring)));
+		}
+		if (result < 0)
+			return done ? (ssize_t)done : result;
+	}
+	return done;
+}
+
+static ssize_t stream_receive(struct file *file, void *buffer, size_t size, u32 flags)
+{
+	struct socket *socket = file->inode->socket;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t result;
+		if (socket->ring.used) {
+			result = ring_read(&socket->ring, 0, buffer + done, MIN(size - done, socket->ring.used));
+			if (result > 0 && !(flags & MSG_PEEK)) {
+				ring_drop(&socket->ring, result);
+				if (socket->peer)
+					file_wake(&socket->peer->can_send);
+			}
+			if (result > 0)
+				done += result;
+			if (result > 0 && (!(flags & MSG_WAITALL) || flags & MSG_PEEK))
+				break;
+		} else if (socket->no_receive || !socket->peer) {
+			break;
+		} else if (no_wait(file, flags)) {
+			result = -EAGAIN;
+		} else {
+			result = restart_if_interrupted(
+				wait_event(&socket->can_receive,
+					   socket->ring.used || socket->no_receive || !socket->peer));
+		}
+		if (result < 0)
+			return done ? (ssize_t)done : result;
+	}
+	return done;
+}
+
+static bool message_fits(const struct socket *peer, size_t size)
+{
+	return ring_room(&peer->ring) >= size && peer->count < MESSAGES_MAX;
+}
+
+static ssize_t message_send(struct file *file, const struct parts *parts, u32 flags)
+{
+	struct socket *socket = file->inode->socket;
+	size_t size;
+	u32 written = 0;
+	long error = parts_size(parts, &size);
+
+	if (error)
+		return error;
+	if (size > RING_SIZE)
+		return -EMSGSIZE;
+	if (!no_wait(file, flags))
+		error = wait_event(&socket->can_send,
+				   socket->no_send || !socket->peer || message_fits(socket->peer, size));
+	if (error)
+		return restart_if_interrupted(error);
+	struct socket *peer = socket->peer;
+	if (socket->no_send || (!peer && socket->type == SOCK_SEQPACKET))
+		return broken_pipe(flags);
+	if (!peer)
+		return -ECONNREFUSED;
+	if (!message_fits(peer, size))
+		return -EAGAIN;
+	for (u64 i = 0; i < parts->count; i++) {
+		struct iovec part;
+		if (part_at(parts, i, &part))
+			return -EFAULT;
+		part.size = MIN(part.size, size - written);	/* another thread may have changed it */
+		if (ring_write(&peer->ring, written, part.base, part.size) != (ssize_t)part.size)
+			return -EFAULT;
+		written += part.size;
+	}
+	ring_commit(&peer->ring, written);
+	peer->sizes[(peer->first + peer->count++) % MESSAGES_MAX] = written;
+	file_wake(&peer->can_receive);
+	return written;
+}
+
+/* The rest of a message that is longer than the buffer is lost; *truncated says so. */
+static ssize_t message_receive(struct file *file, const struct parts *parts, u32 flags, bool *truncated)
+{
+	struct socket *socket = file->inode->socket;
+	bool connected = socket->type == SOCK_SEQPACKET;
+	long error = 0;
+	u32 taken = 0;
+
+	if (!socket->count && !socket->no_receive && !no_wait(file, flags))
+		error = wait_event(&socket->can_receive,
+				   socket->count || socket->no_receive || (connected && !socket->peer));
+	if (error)
+		return restart_if_interrupted(error);
+	if (!socket->count)
+		return socket->no_receive || (connected && !socket->peer) ? 0 : -EAGAIN;
+	u32 size = socket->sizes[socket->first];
+	for (u64 i = 0; i < parts->count && taken < size; i++) {
+		struct iovec part;
+		if (part_at(parts, i, &part))
+			return -EFAULT;
+		part.size = MIN(part.size, size - taken);
+		if (ring_read(&socket->ring, taken, part.base, part.size) != (ssize_t)part.size)
+			return -EFAULT;
+		taken += part.size;
+	}
+	*truncated = taken < size;
+	if (!(flags & MSG_PEEK)) {
+		ring_drop(&socket->ring, size);
+		socket->first = (socket->first + 1) % MESSAGES_MAX;
+		socket->count--;
+		if (socket->peer)
+			file_wake(&socket->peer->can_send);
+	}
+	return flags & MSG_TRUNC ? size : taken;
+}
+
+ssize_t socket_send(struct file *file, const void *buffer, size_t size, u32 flags)
+{
+	ssize_t result;
+	file_ref(file);		/* another thread may close it meanwhile */
+	if (file->inode->socket->type == SOCK_STREAM)
+		result = stream_send(file, buffer, size, flags);
+	else
+		result = message_send(file, &(struct parts){ { (void *)buffer, size }, NULL, 1 }, flags);
+	file_unref(file);
+	return result;
+}
+
+ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
+{
+	bool truncated;
+	ssize_t result;
+	file_ref(file);
+	if (file->inode->socket->type == SOCK_STREAM)
+		result = stream_receive(file, buffer, size, flags);
+	else
+		result = message_receive(file, &(struct parts){ { buffer, size }, NULL, 1 }, flags, &truncated);
+	file_unref(file);
+	return result;
+}
+
+/* Only the first part of a stream's vectors may wait. */
+static ssize_t transfer(struct file *file, const struct parts *parts, u32 flags, bool sending, bool *truncated)
+{
+	struct socket *socket = file->inode->socket;
+	struct iovec part;
+	ssize_t done = 0;
+
+	if (socket->type != SOCK_STREAM)
+		return sending ? message_send(file, parts, flags) : message_receive(file, parts, flags, truncated);
+	for (u64 i = 0; i < parts->count; i++) {
+		if (part_at(parts, i, &part))
+			return done ? done : -EFAULT;
+		if (done && !sending && !(flags & MSG_WAITALL))
+			flags |= MSG_DONTWAIT;
+		ssize_t moved = sending ? stream_send(file, part.base, part.size, flags)
+					: stream_receive(file, part.base, part.size, flags);
+		if (moved < 0)
+			return done ? done : moved;
+		done += moved;
+		if ((u64)moved < part.size || (flags & MSG_PEEK && moved))
+			break;
+	}
+	return done;
+}
+
+ssize_t socket_transfer(struct file *file, const struct iovec *vectors, u64 count, u32 flags, bool sending)
+{
+	bool truncated;
+	file_ref(file);
+	ssize_t result = transfer(file, &(struct parts){ .vectors = vectors, .count = count }, flags, sending, &truncated);
+	file_unref(file);
+	return result;
+}
+
+static ssize_t socket_read(struct file *file, void *buffer, size_t size, u64 *position)
+{
+	(void)position;
+	return socket_receive(file, buffer, size, 0);
+}
+
+static ssize_t socket_write(struct file *file, const void *buffer, size_t size, u64 *position)
+{
+	(void)position;
+	return socket_send(file, buffer, size, 0);
+}
+
+static u32 socket_poll(struct file *file)
+{
+	struct socket *socket = file->inode->socket, *peer = socket->peer;
+	bool closed = !peer && socket->type != SOCK_DGRAM, ended = socket->no_receive || closed;
+	u32 events = 0;
+
+	if (socket->ring.used || socket->count || ended)
+		events |= POLLIN | POLLRDNORM;
+	if (ended)
+		events |= POLLRDHUP;
+	if (closed || (socket->no_receive && socket->no_send))
+		events |= POLLHUP;
+	if (!peer || message_fits(peer, PIPE_BUF))
+		events |= POLLOUT | POLLWRNORM;
+	return events;
+}
+
+static long socket_ioctl(struct file *file, u32 request, u64 argument)
+{
+	struct socket *socket = file->inode->socket;
+	int available = socket->type == SOCK_STREAM ? socket->ring.used : socket->count ? socket->sizes[socket->first] : 0;
+	return request == FIONREAD ? copy_to_user((void *)argument, &available, sizeof(available)) : -ENOTTY;
+}
+
+static void wake_both(struct socket *socket)
+{
+	file_wake(&socket->can_receive);
+	file_wake(&socket->can_send);
+}
+
+static void socket_release(struct file *file)
+{
+	struct socket *peer = file->inode->socket->peer;
+	if (!peer)
+		return;
+	peer->peer = NULL;
+	file->inode->socket->peer = NULL;
+	wake_both(peer);
+}
+
+void socket_free(struct socket *socket)
+{
+	if (socket)
+		ring_free(&socket->ring);
+	kfree(socket);
+}
+
+static const struct file_operations socket_operations = {
+	.read = socket_read,
+	.write = socket_write,
+	.poll = socket_poll,
+	.ioctl = socket_ioctl,
+	.release = socket_release,
+};
+
+static struct file *socket_create(u32 type, u32 flags)
+{
+	struct inode *inode = inode_create(S_IFSOCK | 0777, &socket_operations);
+	struct file *file = NULL;
+	if (!inode)
+		return NULL;
+	struct socket *socket = inode->socket = kmalloc(sizeof(*socket));
+	if (socket) {
+		socket->type = type;
+		wait_queue_init(&socket->can_receive);
+		wait_queue_init(&socket->can_send);
+		file = file_create(inode, &socket_operations, O_RDWR | (flags & SOCK_NONBLOCK));
+	}
+	inode_unref(inode);
+	return file;
+}
+
+long sys_socketpair(u32 family, u32 type_and_flags, u32 protocol, int *descriptors)
+{
+	u32 type = type_and_flags & 15;
+	if (family != AF_UNIX)
+		return -EAFNOSUPPORT;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+		return -ESOCKTNOSUPPORT;
+	if (protocol > 1 || type_and_flags & ~(15u | SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return protocol > 1 ? -EPROTONOSUPPORT : -EINVAL;
+	struct file *first = socket_create(type, type_and_flags);
+	struct file *second = socket_create(type, type_and_flags);
+	if (first && second) {
+		first->inode->socket->peer = second->inode->socket;
+		second->inode->socket->peer = first->inode->socket;
+	}
+	return descriptor_install_pair(first, second, descriptors, type_and_flags & SOCK_CLOEXEC);
+}
+
+long sys_socket(u32 family, u32 type, u32 protocol)
+{
+	(void)family, (void)type, (void)protocol;
+	return -EAFNOSUPPORT;
+}
+
+static long socket_get(int descriptor, struct file **file)
+{
+	*file = file_get(descriptor);
+	return !*file ? -EBADF : S_ISSOCK((*file)->inode->mode) ? 0 : -ENOTSOCK;
+}
+
+long sys_connect(int descriptor, const void *address, u32 size)
+{
+	struct file *file;
+	(void)address, (void)size;
+	long error = socket_get(descriptor, &file);
+	return error ? error : -EISCONN;
+}
+
+long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, const void *address, u32 address_size)
+{
+	struct file *file;
+	long error = socket_get(descriptor, &file);
+	if (error)
+		return error;
+	if (address && address_size)
+		return -EISCONN;
+	return socket_send(file, buffer, size, flags);
+}
+
+/* The other end has no name: its address has no bytes. */
+long sys_recvfrom(int descriptor, void *buffer, size_t size, u32 flags, void *address, u32 *address_size)
+{
+	const u32 none = 0;
+	struct file *file;
+	long error = socket_get(descriptor, &file);
+	if (error)
+		return error;
+	ssize_t result = socket_receive(file, buffer, size, flags);
+	if (result >= 0 && address && address_size && copy_to_user(address_size, &none, sizeof(none)))
+		return -EFAULT;
+	return result;
+}
+
+static long message_header(int descriptor, const struct msghdr *user, struct msghdr *message, struct file **file)
+{
+	long error = socket_get(descriptor, file);
+	if (error)
+		return error;
+	if (copy_from_user(message, user, sizeof(*message)))
+		return -EFAULT;
+	return message->vectors_count > IOV_MAX ? -EMSGSIZE : 0;
+}
+
+long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
+{
+	struct msghdr message;
+	struct file *file;
+	long error = message_header(descriptor, user, &message, &file);
+	if (error)
+		return error;
+	if (message.control_size)
+		return -EOPNOTSUPP;
+	if (message.name && message.name_size)
+		return -EISCONN;
+	return socket_transfer(file, message.vectors, message.vectors_count, flags, true);
+}
+
+long sys_recvmsg(int descriptor, struct msghdr *user, u32 flags)
+{
+	struct msghdr message;
+	struct file *file;
+	bool truncated = false;
+	long error = message_header(descriptor, user, &message, &file);
+	if (error)
+		return error;
+	file_ref(file);
+	ssize_t result = transfer(file, &(struct parts){ .vectors = message.vectors, .count = message.vectors_count },
+				  flags, false, &truncated);
+	file_unref(file);
+	if (result < 0)
+		return result;
+	message.name_size = 0;
+	message.control_size = 0;
+	message.flags = truncated ? MSG_TRUNC : 0;
+	return copy_to_user(user, &message, sizeof(message)) ? -EFAULT : result;
+}
+
+long sys_shutdown(int descriptor, u32 how)
+{
+	struct file *file;
+	long error = socket_get(descriptor, &file);
+	if (error)
+		return error;
+	if (how > SHUT_RDWR)
+		return -EINVAL;
+	struct socket *socket = file->inode->socket, *peer = socket->peer;
+	bool receive = how != SHUT_WR, send = how != SHUT_RD;
+	socket->no_receive |= receive;
+	socket->no_send |= send;
+	wake_both(socket);
+	if (peer && socket->type != SOCK_DGRAM) {
+		peer->no_receive |= send;
+		peer->no_send |= receive;
+	}
+	if (peer)
+		wake_both(peer);
+	return 0;
+}

@@ -9,3 +9,10 @@ export {
   type RunOptions,
   type StopReason,
 } from "./machine/machine.ts";
+export {
+  type Figure,
+  TIMING_MODELS,
+  type TimingModel,
+  TimingModelError,
+  timingModel,
+} from "./timing/index.ts";

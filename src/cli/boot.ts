@@ -19,6 +19,7 @@ interface BootArguments {
   readonly append?: string;
   readonly memory?: string;
   readonly cpu?: string;
+  readonly timing?: string;
   readonly timeout?: string;
   readonly maxInstructions?: string;
   readonly expect?: string;
@@ -31,7 +32,18 @@ interface BootArguments {
 
 /** Options with a value that make sense once. */
 const SINGLE = [
-  ...["initrd", "append", "memory", "cpu", "timeout", "max-instructions", "expect", "serial", "seed"],
+  ...[
+    "initrd",
+    "append",
+    "memory",
+    "cpu",
+    "timing",
+    "timeout",
+    "max-instructions",
+    "expect",
+    "serial",
+    "seed",
+  ],
 ] as const;
 
 function builder(yargs: Argv): Argv<BootArguments> {
@@ -46,6 +58,7 @@ function builder(yargs: Argv): Argv<BootArguments> {
       append: { type: "string", describe: "kernel command line" },
       memory: { type: "string", describe: "guest RAM, e.g. 512M (the default) or 1G" },
       cpu: { type: "string", describe: "processor model, e.g. x86-64-v2,-smap or --cpu=-smep" },
+      timing: { type: "string", describe: "timing model, e.g. skylake: ukl-emu models lists them" },
       timeout: { type: "string", describe: "stop after this wall time, e.g. 60s: exit code 124" },
       "max-instructions": {
         type: "string",
@@ -87,6 +100,7 @@ export function sessionOptions(given: BootArguments): SessionOptions {
     append: given.append ?? "",
     memory: parse("memory", parseSize),
     cpu: given.cpu,
+    timing: given.timing,
     timeout: parse("timeout", parseDuration),
     maxInstructions: parse("max-instructions", parseCount),
     expect: parse("expect", parseRegex),

@@ -3,9 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import yargs from "yargs";
 import { bootCommand } from "./boot.ts";
+import { buildCommand } from "./build.ts";
 import { oneLine, UserError } from "./errors.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { infoCommand } from "./info.ts";
+import { modelsCommand } from "./models.ts";
 
 /** From package.json, which is one directory up from dist/ and two from src/cli/. */
 function version(): string {
@@ -23,8 +25,10 @@ async function main(argv: readonly string[]): Promise<void> {
       "$0 COMMAND IMAGE [OPTIONS]\n\nA deterministic x86-64 machine that boots Linux and unikernel images.",
     )
     .command(bootCommand)
+    .command(buildCommand)
     .command(infoCommand)
-    .demandCommand(1, "expected a command, boot or info")
+    .command(modelsCommand)
+    .demandCommand(1, "expected a command; ukl-emu --help lists them")
     .strict()
     .version(version())
     .help()

@@ -8,6 +8,7 @@ import { combineObservers } from "../debug/observers.ts";
 import { registerDump } from "../debug/registers.ts";
 import type { Traces } from "../debug/trace.ts";
 import { Machine, type StopReason } from "../machine/machine.ts";
+import { TimingModelError } from "../timing/index.ts";
 import { Console } from "./console.ts";
 import { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
@@ -24,6 +25,7 @@ export interface SessionOptions {
   readonly append: string;
   readonly memory: number | undefined;
   readonly cpu: string | undefined;
+  readonly timing: string | undefined;
   /** Milliseconds. */
   readonly timeout: number | undefined;
   readonly maxInstructions: number | undefined;
@@ -83,11 +85,12 @@ class Session {
   }
 
   #createMachine(): Machine {
-    const { memory, cpu, seed } = this.#options;
+    const { memory, cpu, timing, seed } = this.#options;
     try {
       return new Machine({
         ...(memory === undefined ? {} : { memory }),
         ...(cpu === undefined ? {} : { cpu }),
+        ...(timing === undefined ? {} : { timing }),
         ...(seed === undefined ? {} : { seed }),
         onConsole: (byte) => this.#consoleByte(byte),
         onDebugByte: (byte) => this.#messages.byte(byte),
@@ -95,6 +98,7 @@ class Session {
       });
     } catch (error) {
       if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
+      if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
       // Too small, too large, or more than the host can give.
       if (error instanceof RangeError && /memory/i.test(error.message)) {
         throw new UserError(`--memory: ${error.message}`);

@@ -16,6 +16,8 @@ export interface Statistics {
   /** Guest time, seconds; idle time is the part that was skipped. */
   readonly virtualSeconds: number;
   readonly idleSeconds: number;
+  /** With a timing model: its name, the cycles executed, and the figures no source gives that they rest on. */
+  readonly timing?: { readonly model: string; readonly cycles: number; readonly assumed: readonly string[] };
   /** Largest resident set of the process, bytes. */
   readonly peakMemory: number;
   readonly consoleBytes: number;
@@ -73,6 +75,15 @@ export class RunStatistics {
       mips: instructions / wallSeconds / 1e6,
       virtualSeconds: machine.time / 1e9,
       idleSeconds: machine.idleTime / 1e9,
+      ...(machine.timing.costs === null
+        ? {}
+        : {
+            timing: {
+              model: machine.timing.name,
+              cycles: machine.cycles,
+              assumed: machine.assumedUsed.map(({ name }) => name),
+            },
+          }),
       peakMemory: process.resourceUsage().maxRSS * 1024,
       consoleBytes: this.consoleBytes,
       faults: named(faults, exceptionName),
@@ -126,6 +137,12 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
     ["MIPS", statistics.mips.toFixed(1)],
     ["Virtual time", seconds(statistics.virtualSeconds)],
     ["  of it idle", seconds(statistics.idleSeconds)],
+    ...(statistics.timing === undefined
+      ? []
+      : [
+          [`Cycles (${statistics.timing.model})`, count(statistics.timing.cycles)],
+          ["  assumed figures in them", count(statistics.timing.assumed.length)],
+        ]),
     ["Peak memory", `${count(statistics.peakMemory / 2 ** 20)} MiB`],
     ["Console bytes", count(statistics.consoleBytes)],
   );

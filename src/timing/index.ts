@@ -23,7 +23,7 @@ export const TIMING_MODELS: readonly string[] = ["none", ...DATA.map(({ name }) 
 /** No model has that name. */
 export class TimingModelError extends Error {
   constructor(name: string) {
-    super(`timing model: expected one of ${TIMING_MODELS.join(", ")}, found "${name}"`);
+    super(`expected a timing model, one of ${TIMING_MODELS.join(", ")}, found "${name}"`);
     this.name = "TimingModelError";
   }
 }

@@ -1,0 +1,120 @@
+/** What a program's code says about it before it runs: red zones, and the system calls it can make. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError } from "./build-error.ts";
+import type { Code, Instruction } from "./disassembly.ts";
+import { type ElfFile, STT_FUNC } from "./elf-file.ts";
+import { kernelDirectory } from "./kernel-source.ts";
+
+/** Functions with data below RSP, by their address ranges. */
+export interface RedZones {
+  readonly names: readonly string[];
+  /** Whether the function at an address is one of them. */
+  readonly has: (address: number) => boolean;
+}
+
+export function findRedZones(elf: ElfFile, code: readonly Code[]): RedZones {
+  const functions = elf
+    .definedSymbols()
+    .filter(({ type }) => type === STT_FUNC)
+    .sort((a, b) => a.address - b.address);
+  /** Index of the last function that begins at or before an address. */
+  const functionOf = (address: number): number => {
+    let low = 0;
+    let high = functions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (functions[middle]!.address <= address) low = middle + 1;
+      else high = middle;
+    }
+    // Several names of one function: the first stands for all.
+    while (low > 1 && functions[low - 2]!.address === functions[low - 1]!.address) low--;
+    return low - 1;
+  };
+  const found = new Set<number>();
+  for (const { instructions } of code) {
+    for (const { redZone, address } of instructions) if (redZone) found.add(functionOf(address));
+  }
+  return {
+    names: [...found].map((index) => functions[index]?.name ?? "a function without a name").sort(),
+    has: (address) => found.has(functionOf(address)),
+  };
+}
+
+/** Numbers of the calls that the kernel has, from its one list of them. */
+export function kernelCalls(): Set<number> {
+  const text = readFileSync(join(kernelDirectory(), "include", "syscall.h"), "utf8");
+  const empty = /#define SYS_EMPTY (\d+)/.exec(text);
+  const numbers = [...text.matchAll(/_\((\d+), \w+\)/g)].map((match) => Number(match[1]));
+  if (empty === null || numbers.length < 50)
+    throw new BuildError("syscall.h: expected a list of calls, found none");
+  return new Set([...numbers, Number(empty[1])]);
+}
+
+/** Names by number, from the C library's header. */
+function callNames(muslInclude: string): Map<number, string> {
+  const text = readFileSync(join(muslInclude, "bits", "syscall.h"), "utf8");
+  return new Map(
+    [...text.matchAll(/#define\s+__NR_(\w+)\s+(\d+)/g)].map((match) => [Number(match[2]), match[1]!]),
+  );
+}
+
+/**
+ * The constant in RAX at the instruction `index`, or null: followed backwards through code that falls
+ * through, over copies of registers.
+ */
+function constantRax(
+  instructions: readonly Instruction[],
+  index: number,
+  targets: ReadonlySet<number>,
+  rax: number,
+) {
+  let register = rax;
+  for (let i = index - 1; i >= 0; i--) {
+    if (targets.has(instructions[i + 1]!.address)) return null;
+    const { flow, sets, changesRax, kind } = instructions[i]!;
+    if ((flow !== "next" && flow !== "branch") || kind === "syscall") return null;
+    if (sets?.register === register) {
+      if (sets.constant !== null) return sets.constant;
+      if (sets.copyOf === null) return null;
+      register = sets.copyOf;
+    } else if (changesRax && register === rax) return null;
+  }
+  return null;
+}
+
+/** A system call that the code makes with a constant number. */
+export interface ConstantCall {
+  readonly number: number;
+  readonly address: number;
+}
+
+export async function constantCalls(
+  code: readonly Code[],
+  targets: ReadonlySet<number>,
+): Promise<ConstantCall[]> {
+  const { Register } = await import("iced-x86");
+  return code.flatMap(({ instructions }) =>
+    instructions.flatMap(({ kind, address }, index) => {
+      if (kind !== "syscall") return [];
+      const number = constantRax(instructions, index, targets, Register.RAX);
+      return number === null ? [] : [{ number, address }];
+    }),
+  );
+}
+
+/** Those that the kernel lacks, each once: "mount (165) in do_mount". */
+export function missingCalls(
+  calls: readonly ConstantCall[],
+  muslInclude: string,
+  functionAt: (address: number) => string,
+): string[] {
+  const present = kernelCalls();
+  const names = callNames(muslInclude);
+  const missing = new Map<number, string>();
+  for (const { number, address } of calls) {
+    if (present.has(number) || missing.has(number)) continue;
+    missing.set(number, `${names.get(number) ?? "number"} (${number}) in ${functionAt(address)}`);
+  }
+  return [...missing.entries()].sort(([a], [b]) => a - b).map(([, text]) => text);
+}

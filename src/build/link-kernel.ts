@@ -1,0 +1,94 @@
+/** Links the kernel, and the application where it is part of the image, by kernel.ld. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { linkError, programInputs } from "./application.ts";
+import { BuildError } from "./build-error.ts";
+import { ElfFile } from "./elf-file.ts";
+import { kernelDirectory } from "./kernel-source.ts";
+import { type MapRange, parseLinkerMap } from "./linker-map.ts";
+import { needTool, runTool, type Toolchain } from "./toolchain.ts";
+
+/** kernel.ld tells the application's sections from the kernel's by this name. */
+const APPLICATION = "application.o";
+const KERNEL = "kernel.o";
+
+/**
+ * Makes one object of the kernel, whose names are its own but for those in exports.txt: the application may
+ * define `memcpy` or `panic` too.
+ */
+export async function combineKernel(objects: readonly string[], work: string): Promise<string> {
+  const all = join(work, "kernel-all.o");
+  const output = join(work, KERNEL);
+  await needTool("combining the kernel", "ld", ["-m", "elf_x86_64", "-r", "-o", all, ...objects]);
+  const exports = join(kernelDirectory(), "exports.txt");
+  await needTool("combining the kernel", "objcopy", [`--keep-global-symbols=${exports}`, all, output]);
+  return output;
+}
+
+/** The application and its C library as one object. */
+export interface CombinedApplication {
+  readonly path: string;
+  /** Where in the object's sections each input file is. */
+  readonly map: readonly MapRange[];
+}
+
+export async function combineApplication(
+  toolchain: Toolchain,
+  objects: readonly string[],
+  work: string,
+): Promise<CombinedApplication> {
+  const path = join(work, APPLICATION);
+  const { ok, stderr } = await runTool("ld", [
+    ...["-m", "elf_x86_64", "-r", "-d", "-Map", `${path}.map`, "-o", path],
+    ...programInputs(toolchain, objects),
+  ]);
+  if (!ok) throw linkError("linking the application", stderr);
+  return { path, map: parseLinkerMap(readFileSync(`${path}.map`, "utf8")) };
+}
+
+export interface ImageSizes {
+  /** Code for rewritten system calls. */
+  readonly stubs: number;
+  /** Symbol table and initial file system. */
+  readonly payload: number;
+}
+
+export interface LinkedImage {
+  readonly elf: ElfFile;
+  /** Input files by address; those of the application as before `combineApplication`. */
+  readonly map: readonly MapRange[];
+  readonly isKernel: (file: string) => boolean;
+}
+
+/** Links to `output`, with the map beside it as `.map`. */
+export async function linkImage(
+  kernel: string,
+  application: CombinedApplication | null,
+  sizes: ImageSizes,
+  output: string,
+): Promise<LinkedImage> {
+  const { ok, stderr } = await runTool("ld", [
+    ...["-m", "elf_x86_64", "-static", "-nostdlib", "--build-id=none", "--no-warn-rwx-segments"],
+    ...["-z", "noexecstack", "-z", "max-page-size=4096", "--emit-relocs"],
+    ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
+    ...[`--defsym=STUBS_SIZE=${sizes.stubs}`, `--defsym=PAYLOAD_SIZE=${sizes.payload}`],
+    ...(process.env["UKL_EMU_UNDEFINED"] === undefined ? [] : ["--unresolved-symbols=ignore-all"]),
+    kernel,
+    ...(application === null ? [] : [application.path]),
+  ]);
+  if (!ok)
+    throw application === null
+      ? new BuildError("linking the kernel: ld failed", stderr)
+      : linkError("linking the image", stderr);
+  const map = parseLinkerMap(readFileSync(`${output}.map`, "utf8")).flatMap((range) =>
+    application !== null && range.file === application.path ? split(range, application.map) : [range],
+  );
+  return { elf: new ElfFile(readFileSync(output), output), map, isKernel: (file) => file === kernel };
+}
+
+/** A section of the combined application, as the sections of its inputs. */
+function split(range: MapRange, inputs: readonly MapRange[]): MapRange[] {
+  return inputs
+    .filter(({ section }) => section === range.section)
+    .map((input) => ({ ...input, address: range.address + input.address }));
+}

@@ -25,7 +25,7 @@ import {
 } from "./disassembly.ts";
 import { ElfFile } from "./elf-file.ts";
 import { type GuestFile, makeInitramfs } from "./initramfs.ts";
-import { constantCalls, findRedZones, missingCalls } from "./inspect.ts";
+import { constantCalls, findRedZones, kernelCalls, missingCalls } from "./inspect.ts";
 import { compileKernel, defaultCache, kernelDirectory } from "./kernel-source.ts";
 import {
   combineApplication,
@@ -238,7 +238,12 @@ class Build {
     name: string,
   ): Promise<void> {
     const calls = await constantCalls(code, targets);
-    this.#missing = missingCalls(calls, this.#toolchain.muslInclude, (address) => functionAt(elf, address));
+    this.#missing = missingCalls(
+      calls,
+      await kernelCalls(this.#work),
+      this.#toolchain.muslInclude,
+      (address) => functionAt(elf, address),
+    );
     if (this.#missing.length > 0 && this.#options.allowMissingCalls !== true) {
       const some = this.#missing.slice(0, 6).join(", ");
       const more = this.#missing.length > 6 ? ` and ${this.#missing.length - 6} more` : "";

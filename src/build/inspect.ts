@@ -1,10 +1,10 @@
 /** What a program's code says about it before it runs: red zones, and the system calls it can make. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError } from "./build-error.ts";
 import type { Code, Instruction } from "./disassembly.ts";
 import { type ElfFile, STT_FUNC } from "./elf-file.ts";
 import { kernelDirectory } from "./kernel-source.ts";
+import { needTool } from "./toolchain.ts";
 
 /** Functions with data below RSP, by their address ranges. */
 export interface RedZones {
@@ -41,14 +41,22 @@ export function findRedZones(elf: ElfFile, code: readonly Code[]): RedZones {
   };
 }
 
-/** Numbers of the calls that the kernel has, from its one list of them. */
-export function kernelCalls(): Set<number> {
-  const text = readFileSync(join(kernelDirectory(), "include", "syscall.h"), "utf8");
-  const empty = /#define SYS_EMPTY (\d+)/.exec(text);
-  const numbers = [...text.matchAll(/_\((\d+), \w+\)/g)].map((match) => Number(match[1]));
-  if (empty === null || numbers.length < 50)
-    throw new BuildError("syscall.h: expected a list of calls, found none");
-  return new Set([...numbers, Number(empty[1])]);
+/** Lists the calls by the macros that the kernel makes its table of. */
+const CALL_LIST = `#include "syscall.h"
+#define CALL(number, name) call number
+FILE_SYSTEM_CALLS(CALL) PROCESS_SYSTEM_CALLS(CALL)
+`;
+
+/**
+ * Numbers of the calls that the kernel has.
+ * @param work directory for a file
+ */
+export async function kernelCalls(work: string): Promise<Set<number>> {
+  const source = join(work, "calls.c");
+  writeFileSync(source, CALL_LIST);
+  const args = ["-E", "-P", "-I", join(kernelDirectory(), "include"), source];
+  const text = await needTool("listing the kernel's system calls", "gcc", args);
+  return new Set([...text.matchAll(/\bcall (\d+)/g)].map((match) => Number(match[1])));
 }
 
 /** Names by number, from the C library's header. */
@@ -106,10 +114,10 @@ export async function constantCalls(
 /** Those that the kernel lacks, each once: "mount (165) in do_mount". */
 export function missingCalls(
   calls: readonly ConstantCall[],
+  present: ReadonlySet<number>,
   muslInclude: string,
   functionAt: (address: number) => string,
 ): string[] {
-  const present = kernelCalls();
   const names = callNames(muslInclude);
   const missing = new Map<number, string>();
   for (const { number, address } of calls) {

@@ -70,8 +70,9 @@ export async function linkImage(
   const { ok, stderr } = await runTool("ld", [
     ...["-m", "elf_x86_64", "-static", "-nostdlib", "--build-id=none", "--no-warn-rwx-segments"],
     ...["-z", "noexecstack", "-z", "max-page-size=4096", "--emit-relocs"],
-    ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
+    // DEFINED() of the script sees what comes before it.
     ...[`--defsym=STUBS_SIZE=${sizes.stubs}`, `--defsym=PAYLOAD_SIZE=${sizes.payload}`],
+    ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
     ...(process.env["UKL_EMU_UNDEFINED"] === undefined ? [] : ["--unresolved-symbols=ignore-all"]),
     kernel,
     ...(application === null ? [] : [application.path]),

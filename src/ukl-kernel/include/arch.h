@@ -84,10 +84,13 @@ struct registers;
 /* Whether `frame` was taken in the application (ring 3 or ring 0), not in the kernel. */
 bool from_application(const struct registers *frame);
 
-/* arch/apic.c, arch/time.c */
+/* arch/apic.c, arch/time.c. Physical addresses of the controllers' registers. */
+#define IO_APIC		0xfec00000UL
+#define LOCAL_APIC	0xfee00000UL
 void apic_init(void);
 void apic_end_of_interrupt(void);
 int apic_interrupt_in_service(void);	/* the highest vector in service; -1: none */
+void apic_timer_calibrated(u32 hertz);	/* counts a second */
 void apic_timer_start(u32 frequency);	/* Hz, periodic, at VECTOR_TIMER */
 u32 apic_timer_count(void);		/* what is left of the current count; counts down */
 void interrupt_dispatch(u8 isa_line);	/* calls what interrupt_register was given */
@@ -95,6 +98,7 @@ void time_init(void);
 u64 time_now(void);			/* nanoseconds since boot, from the TSC */
 u64 time_of_day(void);			/* nanoseconds since 1970, from the RTC at boot and the TSC */
 void interrupt_register(u8 isa_line, void (*handler)(void));	/* routes an ISA interrupt through the I/O APIC */
+#define DEBUG_EXIT_PORT 0xf4		/* QEMU's isa-debug-exit: ends with status value * 2 + 1 */
 NORETURN void power_off(int status);	/* non-zero status: isa-debug-exit first */
 NORETURN void reboot(void);
 

@@ -44,9 +44,15 @@ struct image_info {
 
 extern struct image_info image_info;
 
-/* From the linker script: the linked application's code and data, empty unless LINKED_APPLICATION. */
+/* From the linker script, kernel.ld. */
+extern char load_start[], kernel_text_end[], bss_end[];
+extern char entry_text_start[], entry_text_end[], entry_data_start[], entry_data_end[];
+extern char payload_start[], payload_end[];
+/* The linked application: code (and the builder's stubs), then its data; empty unless LINKED_APPLICATION. */
 extern char application_start[], application_text_end[], application_end[];
-/* TLS template of the linked application (PT_TLS), for its auxiliary vector. */
+extern char application_bss_start[], application_bss_end[];
+/* TLS template of the linked application (PT_TLS), for its auxiliary vector; alignment: the symbol's value. */
 extern char application_tls_start[], application_tls_end[], application_tls_memory_end[];
+extern char application_tls_alignment[];
 
 #endif

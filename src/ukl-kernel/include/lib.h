@@ -18,7 +18,11 @@ void strlcpy(char *to, const char *from, size_t size);
 /* %d %u %x %lx %ld %lu %s %c %p, width and zero padding; %pS: symbol+offset of an address. */
 int snprintf(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int vsnprintf(char *to, size_t size, const char *format, va_list arguments);
-/* To the serial console, polled. */
+/* The serial console: COM1, polled. */
+void serial_init(void);
+void serial_put(char c);
+void serial_drain(void);	/* until the last character has left */
+/* To the serial console. */
 void printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct registers;

@@ -12,12 +12,17 @@
 static inline void *direct(paddr_t address) { return (void *)(DIRECT_MAP + address); }
 static inline paddr_t direct_to_physical(const void *at) { return (u64)at - DIRECT_MAP; }
 
-/* mm/page.c: page frames with reference counts (shared by fork). */
+/* mm/page.c: page frames with reference counts (shared by fork), in blocks of 2^order pages. */
+struct boot_params;
+void pages_init(const struct boot_params *boot);
+void pages_release(paddr_t start, paddr_t end);	/* hands memory over: all whole pages of the range */
+void *pages_alloc(u32 order);		/* direct map; not zeroed, references 1; NULL if memory is used up */
+void pages_free_block(void *at, u32 order);
 paddr_t page_alloc(void);		/* one zeroed page, references 1; 0 if memory is used up */
 void page_ref(paddr_t page);
 void page_unref(paddr_t page);		/* frees the last */
 u32 page_references(paddr_t page);
-u64 pages_free(void);
+u64 pages_free(void);			/* in pages */
 u64 pages_total(void);
 
 /* mm/heap.c: any size; zeroed; NULL if memory is used up. */
@@ -47,7 +52,8 @@ struct space {
 	vaddr_t mmap_top;		/* next automatic mapping goes below */
 };
 
-/* mm/space.c. Errors are negative errno values. */
+/* mm/space.c, fault.c, page-table.c. Errors are negative errno values. */
+void space_init(void);
 struct space *space_create(void);
 struct space *space_fork(struct space *from);	/* copy on write */
 void space_ref(struct space *space);
@@ -66,6 +72,8 @@ bool space_fault(struct space *space, vaddr_t address, u32 error);
 long copy_from_user(void *to, const void *from, size_t size);
 long copy_to_user(void *to, const void *from, size_t size);
 long clear_user(void *at, size_t size);
+/* Reads the kernel's memory where nothing may be mapped, for the backtrace. */
+long kernel_read(void *to, vaddr_t from, size_t size);
 long copy_string_from_user(char *to, const char *from, size_t size);	/* length, -EFAULT, -ENAMETOOLONG */
 
 #endif

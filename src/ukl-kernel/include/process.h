@@ -6,7 +6,7 @@
 #include "arch.h"
 #include "mm.h"
 
-#define KERNEL_STACK_SIZE 16384UL
+
 
 struct file;
 struct inode;
@@ -46,6 +46,7 @@ struct process {
 	int exit_signal;		/* to the parent at the end: SIGCHLD, or what clone asked for */
 	bool exiting;			/* every thread is on its way to its end */
 	bool stopped;			/* by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU */
+	int stop_signal;		/* that stopped or continued it last */
 	bool stop_unreported, continue_unreported;	/* wait4 has not told the parent yet */
 	bool has_executed;		/* execve since fork: setpgid by the parent is too late */
 	struct process *parent;
@@ -94,7 +95,8 @@ struct thread {
 	u64 futex_address;
 	u32 futex_bits;
 	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
-	struct space *last_space;	/* dead: the last of its process leaves the address space to be freed */
+	struct space *last_space;	/* dead, the last of its process: the address space to be freed */
+	struct process *last_process;	/* and the process, if nobody waits for it */
 	struct sigaltstack signal_stack;
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
@@ -111,6 +113,13 @@ struct percpu {
 	struct thread *idle;		/* 64 */
 };
 
+extern struct percpu percpu0;
+static inline struct percpu *current_percpu(void)
+{
+	struct percpu *percpu;
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(percpu));
+	return percpu;
+}
 static inline struct thread *current_thread(void)
 {
 	struct thread *thread;
@@ -184,6 +193,7 @@ void threads_end_others(struct process *process);	/* asks every other thread of 
 void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
 NORETURN void process_exit(int status);	/* the whole group; `status` as wait4 reports it */
 NORETURN void thread_exit(int status);
+void process_stopped_changed(struct process *process, int signal);	/* tells the parent */
 
 /* process/elf.c, exec.c */
 struct elf_program { u64 entry, headers, header_size, header_count, heap_start; };
@@ -195,8 +205,15 @@ long strings_add(struct program_strings *strings, const char *s);
 void strings_free(struct program_strings *strings);
 /* Makes the stack of a program in the current address space; the first RSP, or negative errno. */
 long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path);
-/* Replaces the current process's address space by one with the program at `path`; fills in its registers. */
-long program_execute(const char *path, struct program_strings *strings, struct registers *registers);
+/* Stack and heap of a program. */
+long program_space(struct space *space, const struct elf_program *program);
+/* Begins the program at `path` in place of the current process's. Returns if it cannot; frees the strings. */
+long program_execute(const char *path, struct program_strings *strings);
+NORETURN void thread_restart(const struct registers *registers);
+
+/* process/time.c */
+u64 timespec_ns(const struct timespec *time);	/* saturates */
+u64 deadline_of_realtime(u64 ns);		/* time_now() when time_of_day() will be `ns` */
 
 /* process/futex.c */
 long futex_wake(struct space *space, u64 address, u32 count, u32 bits);

@@ -74,4 +74,8 @@
 #define THREAD_KERNEL_RSP	0
 #define THREAD_FRAME		16
 
+/* Bytes. The entry stack serves KPTI only. */
+#define KERNEL_STACK_SIZE	16384
+#define ENTRY_STACK_SIZE	512
+
 #endif

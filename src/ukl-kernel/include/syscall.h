@@ -6,13 +6,10 @@
 #ifndef SYSCALL_H
 #define SYSCALL_H
 
+#include "syscall-numbers.h"
 #include "types.h"
 
 typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
-
-#define SYSTEM_CALLS_MAX 512
-/* Number of the empty call, which Linux does not have: the last of the table. */
-#define SYS_EMPTY 511
 
 /* fs/ */
 #define FILE_SYSTEM_CALLS(_)                                                                            \

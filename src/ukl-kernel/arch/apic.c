@@ -1,0 +1,77 @@
+/* The interrupt controllers (SDM vol. 3A chapter 11; 82093AA data sheet). The 8259s are masked and forgotten. */
+#include "arch.h"
+#include "mm.h"
+
+enum {			/* the local APIC's registers, by offset */
+	LAPIC_TPR = 0x080, LAPIC_EOI = 0x0b0, LAPIC_SVR = 0x0f0, LAPIC_ISR = 0x100, LAPIC_LVT_TIMER = 0x320,
+	LAPIC_LVT_LINT0 = 0x350, LAPIC_LVT_LINT1 = 0x360, LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390,
+	LAPIC_TIMER_DIVIDE = 0x3e0,
+	SVR_ENABLE = 0x100,
+	LVT_MASKED = 0x10000, LVT_NMI = 0x400, LVT_PERIODIC = 0x20000,
+	DIVIDE_BY_16 = 3,
+
+	IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_REDIRECTION = 0x10,
+	IOAPIC_MASKED = 0x10000,
+
+	PIC1_DATA = 0x21, PIC2_DATA = 0xa1, ISA_LINES = 16,
+};
+
+static void (*handlers[ISA_LINES])(void);
+static u32 timer_hertz;
+
+static volatile u32 *lapic(u32 offset) { return direct(LOCAL_APIC + offset); }
+
+static void io_apic_write(u32 index, u32 value)
+{
+	*(volatile u32 *)direct(IO_APIC + IOAPIC_SELECT) = index;
+	*(volatile u32 *)direct(IO_APIC + IOAPIC_WINDOW) = value;
+}
+
+void apic_init(void)
+{
+	outb(PIC1_DATA, 0xff);
+	outb(PIC2_DATA, 0xff);
+	*lapic(LAPIC_SVR) = SVR_ENABLE | VECTOR_SPURIOUS;
+	*lapic(LAPIC_TPR) = 0;
+	*lapic(LAPIC_LVT_LINT0) = LVT_MASKED;
+	*lapic(LAPIC_LVT_LINT1) = LVT_NMI;
+	*lapic(LAPIC_TIMER_DIVIDE) = DIVIDE_BY_16;
+	*lapic(LAPIC_LVT_TIMER) = LVT_MASKED;
+	*lapic(LAPIC_TIMER_INITIAL) = 0xffffffff;	/* runs, so that time_init can compare */
+	for (u32 line = 0; line < ISA_LINES; line++)
+		io_apic_write(IOAPIC_REDIRECTION + 2 * line, IOAPIC_MASKED);
+}
+
+void apic_end_of_interrupt(void) { *lapic(LAPIC_EOI) = 0; }
+u32 apic_timer_count(void) { return *lapic(LAPIC_TIMER_CURRENT); }
+void apic_timer_calibrated(u32 hertz) { timer_hertz = hertz; }
+
+void apic_timer_start(u32 frequency)
+{
+	*lapic(LAPIC_LVT_TIMER) = LVT_PERIODIC | VECTOR_TIMER;
+	*lapic(LAPIC_TIMER_INITIAL) = timer_hertz / frequency;
+}
+
+int apic_interrupt_in_service(void)
+{
+	for (int word = 7; word >= 0; word--) {
+		u32 bits = *lapic(LAPIC_ISR + 16 * word);
+		if (bits)
+			return 32 * word + 31 - __builtin_clz(bits);
+	}
+	return -1;
+}
+
+/* Edge-triggered, active high, to this processor: what ISA devices are, without an override in the MADT. */
+void interrupt_register(u8 isa_line, void (*handler)(void))
+{
+	handlers[isa_line] = handler;
+	io_apic_write(IOAPIC_REDIRECTION + 2 * isa_line + 1, 0);
+	io_apic_write(IOAPIC_REDIRECTION + 2 * isa_line, VECTOR_ISA + isa_line);
+}
+
+void interrupt_dispatch(u8 isa_line)
+{
+	if (handlers[isa_line])
+		handlers[isa_line]();
+}

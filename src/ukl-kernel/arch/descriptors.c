@@ -1,0 +1,107 @@
+/*
+ * The processor's tables: segments, the task-state segment with its stacks, the interrupt descriptor table, and
+ * the registers that say where SYSCALL goes. What entry code needs before it has left the application's page
+ * table (KPTI) lies in .entry_data.
+ */
+#include "arch.h"
+#include "lib.h"
+#include "process.h"
+
+#define ENTRY_DATA __attribute__((section(".entry_data"), aligned(16)))
+#define IST_STACK_SIZE 4096
+
+struct tss {
+	u32 reserved0;
+	u64 rsp[3];
+	u64 reserved1;
+	u64 ist[8];		/* [0] does not exist */
+	u64 reserved2;
+	u16 reserved3, io_map_base;
+} __attribute__((packed));
+
+struct gate {			/* SDM vol. 3A figure 6-8 */
+	u16 offset_low, selector;
+	u8 ist, type;
+	u16 offset_middle;
+	u32 offset_high, reserved;
+};
+enum { INTERRUPT_GATE = 0x8e, DPL3 = 0x60 };
+
+static ENTRY_DATA u64 gdt[] = {
+	0,
+	0,
+	0x00af9b000000ffff,	/* 10h KERNEL_CS: 64-bit code, DPL 0 */
+	0x00cf93000000ffff,	/* 18h KERNEL_SS: data, DPL 0 */
+	0x00cff3000000ffff,	/* 20h USER_SS: data, DPL 3 */
+	0x00affb000000ffff,	/* 28h USER_CS: 64-bit code, DPL 3 */
+	0, 0,			/* 30h: TSS */
+};
+static ENTRY_DATA struct tss tss;
+static ENTRY_DATA struct gate idt[256];
+static ENTRY_DATA u8 stacks[IST_MACHINE_CHECK][IST_STACK_SIZE];
+ENTRY_DATA struct percpu percpu0 = { .self = &percpu0 };
+/* With KPTI: what exceptions from ring 3 enter on, and leave from. */
+ENTRY_DATA u8 entry_stack[ENTRY_STACK_SIZE];
+
+extern char trap_stubs[], entry_spurious[], entry_nmi[], entry_machine_check[];
+extern char entry_syscall[], boot_stack_top[];
+
+static void gate_set(int vector, const char *entry, int ist, int flags)
+{
+	u64 offset = (u64)entry;
+	idt[vector] = (struct gate){ (u16)offset, KERNEL_CS, (u8)ist, (u8)(INTERRUPT_GATE | flags), (u16)(offset >> 16),
+				     (u32)(offset >> 32), 0 };
+}
+
+static void idt_init(void)
+{
+	int ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
+	for (int vector = 0; vector < VECTORS_USED; vector++)
+		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
+	gate_set(2, entry_nmi, IST_NMI, 0);
+	gate_set(3, trap_stubs + 16 * 3, ist, DPL3);	/* INT3 */
+	gate_set(4, trap_stubs + 16 * 4, ist, DPL3);	/* INTO has no 64-bit form; INT 4 does */
+	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
+	gate_set(18, entry_machine_check, IST_MACHINE_CHECK, 0);
+	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);
+}
+
+void tss_set_stack(u64 top)
+{
+	tss.rsp[0] = KPTI ? (u64)entry_stack + sizeof(entry_stack) : top;
+}
+
+static void table_load(void)
+{
+	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = { sizeof(gdt) - 1, (u64)gdt };
+	u64 base = (u64)&tss;
+	gdt[TSS_SELECTOR / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
+	gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
+	__asm__ volatile("lgdt %0" : : "m"(pointer));
+	__asm__ volatile("ltr %0" : : "r"((u16)TSS_SELECTOR));
+	pointer.limit = sizeof(idt) - 1;
+	pointer.base = (u64)idt;
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void processor_init(void)
+{
+	percpu0.kernel_stack_top = (u64)boot_stack_top;
+	wrmsr(IA32_GS_BASE, (u64)&percpu0);
+	wrmsr(IA32_KERNEL_GS_BASE, 0);
+
+	tss.io_map_base = sizeof(tss);
+	for (int i = 0; i < IST_MACHINE_CHECK; i++)
+		tss.ist[i + 1] = (u64)stacks[i] + IST_STACK_SIZE;
+	tss_set_stack((u64)boot_stack_top);
+	idt_init();
+	table_load();
+
+	/* No SMEP, no SMAP: where applications run at CPL 0, their pages are user pages all the same. */
+	u64 cr4 = CR4_VALUE | (PCID ? CR4_PCIDE : 0);
+	__asm__ volatile("movq %0, %%cr4" : : "r"(cr4));
+
+	wrmsr(IA32_STAR, (u64)KERNEL_CS << 32 | (u64)(USER_SS - 8) << 48);
+	wrmsr(IA32_LSTAR, (u64)entry_syscall);
+	wrmsr(IA32_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
+}

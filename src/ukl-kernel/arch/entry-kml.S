@@ -1,0 +1,40 @@
+/*
+ * System calls of unmodified programs at CPL 0 (Kernel Mode Linux). SYSCALL does the same there as in ring 3;
+ * what is missing is the ring: no SWAPGS, since both GS bases are the kernel's while such a process runs, and no
+ * SYSRET, which would load CPL 3: RFLAGS are restored by POPFQ, RIP by a jump.
+ */
+#include "entry.h"
+#include "syscall-numbers.h"
+
+#if RING0_APPLICATION
+	.section .entry_text, "ax"
+
+PHASE entry_kml
+	movq	%rsp, %gs:PERCPU_SCRATCH
+	movq	%gs:PERCPU_KERNEL_STACK, %rsp
+	pushq	$KERNEL_SS
+	pushq	%gs:PERCPU_SCRATCH
+	pushq	%r11
+	pushq	$KERNEL_CS
+	pushq	%rcx
+	pushq	%rax
+	pushq	$SYSTEM_CALL_VECTOR
+	PUSH_REGISTERS
+	sti
+PHASE_END entry_kml
+
+PHASE dispatch_kml
+	DISPATCH_SYSTEM_CALL
+PHASE_END dispatch_kml
+
+PHASE exit_kml
+	EXIT_SYSTEM_CALL exit_frame
+	POP_REGISTERS
+	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
+	popfq				/* interrupts are on: they still find this thread's kernel stack */
+	movq	(%rsp), %rsp
+	jmp	*%rcx
+PHASE_END exit_kml
+#endif
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,64 @@
+/*
+ * System calls of ring 3: SYSCALL enters at entry_syscall with RIP in RCX and RFLAGS in R11, interrupts masked
+ * (IA32_FMASK), still on the application's stack and with the application's GS.
+ */
+#include "entry.h"
+#include "syscall-numbers.h"
+
+	.section .entry_text, "ax"
+
+PHASE entry_syscall
+	swapgs
+	movq	%rsp, %gs:PERCPU_SCRATCH
+#if KPTI
+	movq	%gs:PERCPU_KERNEL_CR3, %rsp	/* the only register that is free now */
+	movq	%rsp, %cr3
+#endif
+	movq	%gs:PERCPU_KERNEL_STACK, %rsp
+	pushq	$USER_SS
+	pushq	%gs:PERCPU_SCRATCH
+	pushq	%r11
+	pushq	$USER_CS
+	pushq	%rcx
+	pushq	%rax
+	pushq	$SYSTEM_CALL_VECTOR
+	PUSH_REGISTERS
+	sti
+PHASE_END entry_syscall
+
+PHASE dispatch_syscall
+	DISPATCH_SYSTEM_CALL
+PHASE_END dispatch_syscall
+
+PHASE exit_syscall
+	EXIT_SYSTEM_CALL exit_frame
+	/* With a non-canonical RCX, SYSRET faults at CPL 0 with the application's RSP: leave that to IRETQ. */
+	shrq	$47, %rcx
+	jnz	exit_frame
+	POP_REGISTERS
+	movq	(FRAME_RSP - FRAME_VECTOR)(%rsp), %rsp
+#if KPTI
+	movq	%rsp, %gs:PERCPU_SCRATCH
+	movq	%gs:PERCPU_USER_CR3, %rsp
+	movq	%rsp, %cr3
+	movq	%gs:PERCPU_SCRATCH, %rsp
+#endif
+	swapgs
+	sysretq
+PHASE_END exit_syscall
+
+#if PCID
+/* Both writes lie on a page that all tables map, so nothing else is translated with the application's PCID. */
+	.globl	tlb_flush_pcids
+	.type	tlb_flush_pcids, @function
+tlb_flush_pcids:
+	pushfq
+	cli
+	movq	%rdi, %cr3
+	movq	%rsi, %cr3
+	popfq
+	ret
+	.size	tlb_flush_pcids, . - tlb_flush_pcids
+#endif
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,234 @@
+/*
+ * Exceptions and interrupts, of ring 3 and ring 0 alike.
+ *
+ * Where the processor pushes its frame: from ring 3, on TSS.RSP0 (the thread's kernel stack; with KPTI a small
+ * stack that the application's page table maps). At ring 0, with FAULT_STACK_IST, on the IST fault stack, so that
+ * neither the application's red zone nor the state of its stack matters; without it, on the interrupted stack,
+ * and if that is not mapped, #DF comes on a stack of its own. Frames on an IST stack move to the thread's kernel
+ * stack at once, with interrupts off: so handlers may wait, and an IST stack is never entered twice.
+ */
+#include "entry.h"
+#include "registers.h"
+
+#define MOVE_FRAMES	(KPTI || (RING0_APPLICATION && FAULT_STACK_IST))
+#if FAULT_STACK_IST
+#define RED_ZONE	128
+#else
+#define RED_ZONE	0	/* the processor itself has overwritten it */
+#endif
+
+	.section .entry_text, "ax"
+
+/* One entry of 16 bytes for each vector; those without an error code push 0 (SDM vol. 3A table 6-1). */
+	.balign	16
+PHASE entry_stubs
+	.globl	trap_stubs
+trap_stubs:
+	.set	vector, 0
+	.rept	VECTORS_USED
+	.balign	16
+	.if	vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+	.else
+	pushq	$0
+	.endif
+	pushq	$vector
+#if LINKED_APPLICATION && !FAULT_STACK_IST
+	.if	vector == 8
+	jmp	entry_trap_move
+	.endif
+#endif
+	jmp	entry_trap
+	.set	vector, vector + 1
+	.endr
+PHASE_END entry_stubs
+
+PHASE entry_spurious
+	iretq				/* no end of interrupt: SDM vol. 3A 11.9 */
+PHASE_END entry_spurious
+
+PHASE entry_trap
+	PUSH_REGISTERS
+	cld
+	testb	$3, FRAME_CS(%rsp)
+	jz	1f
+	swapgs
+#if KPTI
+	movq	%gs:PERCPU_KERNEL_CR3, %rax
+	movq	%rax, %cr3
+#endif
+	xorl	%ebp, %ebp		/* backtraces end here */
+	movq	%gs:PERCPU_KERNEL_STACK, %rdi
+	jmp	2f
+1:
+#if MOVE_FRAMES
+	movq	%gs:PERCPU_KERNEL_STACK, %rdi
+	movq	FRAME_RSP(%rsp), %rax
+	movq	%rdi, %rcx
+	subq	%rax, %rcx
+	cmpq	$KERNEL_STACK_SIZE, %rcx
+	jae	2f			/* not on it: from its top */
+	leaq	-(RED_ZONE + 32)(%rax), %rdi	/* on it: below, with room for exit_frame's RET */
+	andq	$-16, %rdi
+#elif LINKED_APPLICATION
+	testb	%al, -4096(%rsp)	/* the handler must not fault on its stack: stack_probe() */
+	testb	%al, -8192(%rsp)
+	testb	%al, -12288(%rsp)
+#endif
+2:
+#if MOVE_FRAMES
+	subq	$FRAME_SIZE, %rdi
+	movq	%rdi, %rdx
+	movq	%rsp, %rsi
+	movl	$(FRAME_SIZE / 8), %ecx
+	rep movsq
+	movq	%rdx, %rsp
+#endif
+PHASE_END entry_trap
+
+PHASE dispatch_trap_call
+	movq	%rsp, %rdi
+	call	dispatch_trap
+PHASE_END dispatch_trap_call
+
+PHASE exit_trap
+	cli
+	movq	%rsp, %rdi
+	call	exit_trap_work
+PHASE_END exit_trap
+
+/* Back to whatever the frame at RSP says. Also the end of system calls whose frame was changed. */
+PHASE exit_frame
+	testb	$3, FRAME_CS(%rsp)
+	jnz	exit_to_ring3
+#if RETURN_RET
+	/*
+	 * To ring 0 without IRETQ: RFLAGS and RIP go below the red zone of the interrupted stack. This may fault;
+	 * that fault returns here. What follows the frame's error code may be overwritten by it.
+	 */
+	movq	FRAME_RSP(%rsp), %rdx
+	movq	FRAME_RIP(%rsp), %rax
+	movq	FRAME_FLAGS(%rsp), %rcx
+	movq	%rax, -(RED_ZONE + 8)(%rdx)
+	movq	%rcx, -(RED_ZONE + 16)(%rdx)
+	leaq	-(RED_ZONE + 16)(%rdx), %rdx
+	movq	%rdx, FRAME_ERROR(%rsp)
+	POP_REGISTERS
+	movq	(FRAME_ERROR - FRAME_VECTOR)(%rsp), %rsp
+	popfq
+#if RED_ZONE
+	ret	$RED_ZONE
+#else
+	ret
+#endif
+#else
+	POP_REGISTERS
+	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
+	iretq
+#endif
+PHASE_END exit_frame
+
+PHASE exit_to_ring3
+	POP_REGISTERS
+	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
+#if KPTI
+	/* The application's table has no kernel stack: IRETQ's five words, and RDI, go through the entry stack. */
+	pushq	%rdi
+	movq	%rsp, %rdi
+	movq	$(entry_stack + ENTRY_STACK_SIZE), %rsp
+	pushq	40(%rdi)
+	pushq	32(%rdi)
+	pushq	24(%rdi)
+	pushq	16(%rdi)
+	pushq	8(%rdi)
+	pushq	(%rdi)
+	movq	%gs:PERCPU_USER_CR3, %rdi
+	movq	%rdi, %cr3
+	popq	%rdi
+#endif
+	swapgs
+	iretq
+PHASE_END exit_to_ring3
+
+/* A system call's way back with signals or rescheduling to do. */
+PHASE exit_slow
+	movq	%rsp, %rdi
+	call	exit_call_work
+	jmp	exit_frame
+PHASE_END exit_slow
+
+/* A new thread's first instructions in the kernel: switch_to returns here, with its frame at RSP. */
+PHASE exit_new_thread
+	movq	%rsp, %rdi
+	call	exit_call_work
+	jmp	exit_frame
+PHASE_END exit_new_thread
+
+/*
+ * NMI and #MC come at any instruction, also where entry code has not swapped GS yet: the GS base itself tells, and
+ * CR3 is restored to what it was. They stay on their IST stacks.
+ */
+PHASE entry_nmi
+	pushq	$0
+	pushq	$2
+	jmp	entry_paranoid
+PHASE_END entry_nmi
+
+PHASE entry_machine_check
+	pushq	$0
+	pushq	$18
+PHASE_END entry_machine_check
+
+PHASE entry_paranoid
+	PUSH_REGISTERS
+	cld
+	xorl	%ebp, %ebp
+	xorl	%ebx, %ebx
+	movl	$IA32_GS_BASE, %ecx
+	rdmsr
+	testl	%edx, %edx
+	js	1f			/* the kernel's base is in the upper half */
+	swapgs
+	incl	%ebx
+1:
+#if KPTI
+	movq	%cr3, %r14
+	movq	%gs:PERCPU_KERNEL_CR3, %rax
+	movq	%rax, %cr3
+#endif
+	movq	%rsp, %rdi
+	call	dispatch_trap
+#if KPTI
+	movq	%r14, %cr3
+#endif
+	testl	%ebx, %ebx
+	jz	2f
+	swapgs
+2:	POP_REGISTERS
+	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
+	iretq
+PHASE_END entry_paranoid
+
+#if LINKED_APPLICATION && !FAULT_STACK_IST
+/* #DF: on its IST stack, from where the frame moves to the top of the thread's kernel stack. */
+PHASE entry_trap_move
+	PUSH_REGISTERS
+	cld
+	movq	%gs:PERCPU_KERNEL_STACK, %rdi
+	movq	FRAME_RSP(%rsp), %rax
+	movq	%rdi, %rcx
+	subq	%rax, %rcx
+	cmpq	$KERNEL_STACK_SIZE, %rcx
+	jae	1f
+	movq	%rax, %rdi
+	andq	$-16, %rdi
+1:	subq	$FRAME_SIZE, %rdi
+	movq	%rdi, %rdx
+	movq	%rsp, %rsi
+	movl	$(FRAME_SIZE / 8), %ecx
+	rep movsq
+	movq	%rdx, %rsp
+	jmp	dispatch_trap_call
+PHASE_END entry_trap_move
+#endif
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,127 @@
+/*
+ * System calls of the application that is linked with the kernel. The builder replaces its SYSCALL instructions
+ * by calls of ukl_entry, which keeps SYSCALL's convention: RAX is the number and the result, RDI, RSI, RDX, R10,
+ * R8, R9 the arguments; of the others only RCX and R11 change. The red zone is kept but for its first 8 bytes,
+ * which hold the return address.
+ */
+#include "entry.h"
+#include "syscall-numbers.h"
+
+#if LINKED_APPLICATION
+#define RED_ZONE	128
+
+	.section .entry_text, "ax"
+	.globl	ukl_entry
+#if LINK_MODE == LINK_UKL
+	.set	ukl_entry, entry_ukl
+#else
+	.set	ukl_entry, entry_byp
+#endif
+
+/* With entry and exit work: a full frame, so that signals, clone and execve find all registers. */
+PHASE entry_ukl
+	movq	(%rsp), %rcx
+	leaq	8(%rsp), %r11
+#if STACK_SWITCH
+	movq	%gs:PERCPU_KERNEL_STACK, %rsp
+#else
+	leaq	(8 - RED_ZONE)(%rsp), %rsp
+	andq	$-16, %rsp
+	testb	%al, -4096(%rsp)	/* the kernel must not fault on its stack: stack_probe() */
+	testb	%al, -8192(%rsp)
+	testb	%al, -12288(%rsp)
+#endif
+	pushq	$KERNEL_SS
+	pushq	%r11
+	pushfq
+	movq	(%rsp), %r11		/* RCX and R11 as SYSCALL leaves them */
+	pushq	$KERNEL_CS
+	pushq	%rcx
+	pushq	%rax
+	pushq	$SYSTEM_CALL_VECTOR
+	PUSH_REGISTERS
+PHASE_END entry_ukl
+
+PHASE dispatch_ukl
+	DISPATCH_SYSTEM_CALL
+PHASE_END dispatch_ukl
+
+PHASE exit_ukl
+	EXIT_SYSTEM_CALL exit_frame
+	subq	$8, FRAME_RSP(%rsp)	/* to the return address */
+	POP_REGISTERS
+	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
+	popfq
+	movq	(%rsp), %rsp
+	ret
+PHASE_END exit_ukl
+
+#if LINK_MODE != LINK_UKL
+/*
+ * Past entry and exit work (UKL's BYP): the registers that a C function may change are saved, nothing else.
+ * Signals wait for the next interrupt. The calls that need a full frame take the long way, and so does a call
+ * that a signal interrupted and that is to be restarted.
+ */
+PHASE entry_byp
+	cmpq	$SYSTEM_CALLS_MAX, %rax
+	jae	entry_ukl
+	btq	%rax, full_frame_calls
+	jc	entry_ukl
+	leaq	(8 - RED_ZONE)(%rsp), %rsp
+	pushq	%rbp
+	movq	%rsp, %rbp
+#if STACK_SWITCH
+	movq	%gs:PERCPU_KERNEL_STACK, %rsp
+#else
+	andq	$-16, %rsp
+	testb	%al, -4096(%rsp)
+	testb	%al, -8192(%rsp)
+	testb	%al, -12288(%rsp)
+#endif
+	pushq	%rax
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%rax			/* keeps the stack aligned */
+PHASE_END entry_byp
+
+PHASE dispatch_byp
+	movq	%r10, %rcx
+	call	*system_call_table(, %rax, 8)
+PHASE_END dispatch_byp
+
+PHASE exit_byp
+	popq	%r10
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	popq	%rcx			/* the number */
+	leave
+	leaq	(RED_ZONE - 8)(%rsp), %rsp
+	cmpq	$-ERESTARTSYS, %rax
+	je	1f
+	ret
+1:	movq	%rcx, %rax
+	jmp	entry_ukl
+PHASE_END exit_byp
+
+/* rt_sigreturn, pause, clone, fork, vfork, execve, rt_sigsuspend, ppoll, pselect6: bit n is number n. */
+	.section .rodata
+	.balign	8
+full_frame_calls:
+	.quad	1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59
+	.quad	0
+	.quad	1 << (130 - 128)
+	.quad	0
+	.quad	1 << (270 - 256) | 1 << (271 - 256)
+	.quad	0, 0, 0
+#endif
+#endif
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,34 @@
+/* Changing threads: void switch_to(struct thread *from, struct thread *to), with interrupts off. */
+#include "registers.h"
+
+	.text
+	.globl	switch_to
+	.type	switch_to, @function
+switch_to:
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, THREAD_KERNEL_RSP(%rdi)
+	/* Neither thread's stack need be mapped in the other's address space: change that on a third one. */
+	movq	$switch_stack_top, %rsp
+	movq	%rsi, %rbx
+	call	thread_activate
+	movq	THREAD_KERNEL_RSP(%rbx), %rsp
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	ret
+	.size	switch_to, . - switch_to
+
+	.bss
+	.balign	16
+	.skip	2048
+switch_stack_top:
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,96 @@
+/* What the processor holds for the running thread, and the first kernel stack of a new one. */
+#include "arch.h"
+#include "process.h"
+
+_Static_assert(offsetof(struct registers, r11) == FRAME_R11 && offsetof(struct registers, rax) == FRAME_AX &&
+		       offsetof(struct registers, rcx) == FRAME_CX && offsetof(struct registers, error) == FRAME_ERROR &&
+		       offsetof(struct registers, rip) == FRAME_RIP && offsetof(struct registers, rsp) == FRAME_RSP &&
+		       sizeof(struct registers) == FRAME_SIZE,
+	       "registers.h");
+_Static_assert(offsetof(struct percpu, current) == PERCPU_CURRENT &&
+		       offsetof(struct percpu, kernel_stack_top) == PERCPU_KERNEL_STACK &&
+		       offsetof(struct percpu, scratch_rsp) == PERCPU_SCRATCH &&
+		       offsetof(struct percpu, kernel_cr3) == PERCPU_KERNEL_CR3 &&
+		       offsetof(struct percpu, user_cr3) == PERCPU_USER_CR3 &&
+		       offsetof(struct percpu, work) == PERCPU_WORK &&
+		       offsetof(struct percpu, system_calls) == PERCPU_SYSTEM_CALLS,
+	       "registers.h");
+_Static_assert(offsetof(struct thread, kernel_rsp) == THREAD_KERNEL_RSP &&
+		       offsetof(struct thread, frame) == THREAD_FRAME,
+	       "registers.h");
+
+extern char entry_syscall[], entry_kml[], exit_new_thread[];
+
+/* What switch_to pops: six registers and a return address. */
+struct switch_frame { u64 r15, r14, r13, r12, rbp, rbx, rip; };
+
+void registers_init(struct registers *frame, bool ring0, u64 rip, u64 rsp)
+{
+	memset(frame, 0, sizeof(*frame));
+	frame->vector = SYSTEM_CALL_VECTOR;
+	frame->rip = rip;
+	frame->rsp = rsp;
+	frame->rflags = RFLAGS_FIXED | RFLAGS_IF;
+	frame->cs = ring0 ? KERNEL_CS : USER_CS;
+	frame->ss = ring0 ? KERNEL_SS : USER_SS;
+}
+
+void thread_prepare(struct thread *thread, const struct registers *frame)
+{
+	struct registers *first = (struct registers *)thread->kernel_stack_top - 1;
+	*first = *frame;
+	thread->frame = first;
+	struct switch_frame *stack = (struct switch_frame *)first - 1;
+	*stack = (struct switch_frame){ .rip = (u64)exit_new_thread };
+	thread->kernel_rsp = (u64)stack;
+}
+
+/*
+ * Ring-3 code has its own GS base while it runs; the kernel's waits in IA32_KERNEL_GS_BASE for SWAPGS. Ring-0
+ * code runs with the kernel's: both hold it, so that entry code finds it whether it swaps or not.
+ */
+static void personality_switch(bool ring0)
+{
+	static bool loaded;
+#if RING0_APPLICATION
+	if (ring0 == loaded)
+		return;
+	loaded = ring0;
+	wrmsr(IA32_KERNEL_GS_BASE, ring0 ? (u64)current_percpu() : 0);
+	wrmsr(IA32_LSTAR, ring0 ? (u64)entry_kml : (u64)entry_syscall);
+#else
+	ASSERT(ring0 == loaded);
+#endif
+}
+
+void thread_activate(struct thread *from, struct thread *to)
+{
+	struct percpu *percpu = current_percpu();
+	percpu->current = to;
+	percpu->kernel_stack_top = to->kernel_stack_top;
+	tss_set_stack(to->kernel_stack_top);
+	percpu->work |= WORK_SIGNALS;
+	fpu_save(from->fpu);
+	if (to == percpu->idle)
+		return;			/* it uses no address space, no FPU and no FS: the next thread may be the last */
+	fpu_load(to->fpu);
+	wrmsr(IA32_FS_BASE, to->fs_base);
+	personality_switch(to->process->ring0);
+	space_switch(to->process->space);
+}
+
+void exit_call_work(struct registers *frame)
+{
+	struct percpu *percpu = current_percpu();
+	do {
+		percpu->work &= ~(u64)WORK_SIGNALS;
+		exit_work(frame);
+		irq_disable();
+	} while (percpu->work & WORK_RESCHEDULE);
+}
+
+void exit_trap_work(struct registers *frame)
+{
+	if (current_percpu()->work && from_application(frame))
+		exit_call_work(frame);
+}

@@ -1,0 +1,151 @@
+/* Exceptions and interrupts, once entry code has saved the registers: what each of them means. */
+#include "arch.h"
+#include "image.h"
+#include "page-table.h"
+#include "process.h"
+
+/* si_code of fault signals (include/uapi/asm-generic/siginfo.h). */
+enum { SEGV_MAPERR = 1, SEGV_ACCERR = 2, FPE_INTDIV = 1, ILL_ILLOPN = 2, BUS_ADRALN = 1, TRAP_BRKPT = 1, TRAP_TRACE = 2,
+       SI_KERNEL = 0x80 };
+
+enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
+
+struct exception { const char *name; u8 signal; u16 code; };
+/* By vector (SDM vol. 3A table 6-1), with the signal that Linux sends. */
+static const struct exception exceptions[32] = {
+	[0] = { "#DE: division by zero or overflow", SIGFPE, FPE_INTDIV },
+	[1] = { "#DB: debug exception", SIGTRAP, TRAP_TRACE },
+	[2] = { "NMI", 0, 0 },
+	[3] = { "#BP: breakpoint", SIGTRAP, SI_KERNEL },
+	[4] = { "#OF: overflow", SIGSEGV, SI_KERNEL },
+	[5] = { "#BR: bound range exceeded", SIGSEGV, SI_KERNEL },
+	[6] = { "#UD: invalid opcode", SIGILL, ILL_ILLOPN },
+	[7] = { "#NM: device not available", SIGFPE, SI_KERNEL },
+	[8] = { "#DF: double fault", SIGSEGV, SI_KERNEL },
+	[10] = { "#TS: invalid TSS", SIGSEGV, SI_KERNEL },
+	[11] = { "#NP: segment not present", SIGBUS, SI_KERNEL },
+	[12] = { "#SS: stack fault", SIGBUS, SI_KERNEL },
+	[13] = { "#GP: general protection", SIGSEGV, SI_KERNEL },
+	[14] = { "#PF: page fault", SIGSEGV, SEGV_MAPERR },
+	[16] = { "#MF: x87 floating-point error", SIGFPE, SI_KERNEL },
+	[17] = { "#AC: alignment check", SIGBUS, BUS_ADRALN },
+	[18] = { "#MC: machine check", 0, 0 },
+	[19] = { "#XM: SIMD floating-point error", SIGFPE, SI_KERNEL },
+};
+
+struct fixup { u64 instruction, target; };
+extern const struct fixup fixups_start[], fixups_end[];
+
+/* The kernel's accesses to an application's memory say where to go on if they fault: arch/user-copy.S. */
+static bool fix_up(struct registers *frame)
+{
+	for (const struct fixup *fixup = fixups_start; fixup < fixups_end; fixup++) {
+		if (fixup->instruction == frame->rip) {
+			frame->rip = fixup->target;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool from_application(const struct registers *frame)
+{
+	if (frame->cs & 3)
+		return true;
+	if (!RING0_APPLICATION)
+		return false;
+	return frame->rip < USER_TOP ||
+	       (frame->rip >= (u64)application_start && frame->rip < (u64)application_text_end);
+}
+
+static bool in_entry_code(u64 rip) { return rip >= (u64)entry_text_start && rip < (u64)entry_text_end; }
+
+static void report(struct registers *frame, int signal, int code, u64 address)
+{
+	if (fix_up(frame))
+		return;
+	if (from_application(frame)) {
+		signal_fault(frame, signal, code, address);
+		return;
+	}
+	if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF)
+		panic(frame, "%s: %s of address %p%s at %pS", exceptions[frame->vector].name,
+		      frame->error & FAULT_FETCH ? "execution" : frame->error & FAULT_WRITE ? "write" : "read",
+		      (void *)address, frame->vector == VECTOR_DF ? " (stack overflow?)" : "", (void *)frame->rip);
+	panic(frame, "%s at %pS", exceptions[frame->vector].name, (void *)frame->rip);
+}
+
+static __attribute__((noinline)) bool resolve(u64 address, u32 error)
+{
+	struct thread *thread = current_thread();
+	return address < USER_TOP && thread && thread->process && thread->process->space &&
+	       space_fault(thread->process->space, address, error);
+}
+
+static void page_fault(struct registers *frame)
+{
+	u64 address = read_cr2();
+	if (frame->rflags & RFLAGS_IF)
+		irq_enable();
+	if (!resolve(address, (u32)frame->error))
+		report(frame, SIGSEGV, frame->error & FAULT_PRESENT ? SEGV_ACCERR : SEGV_MAPERR, address);
+}
+
+static __attribute__((noinline)) void interrupt(int vector)
+{
+	apic_end_of_interrupt();
+	if (vector == VECTOR_TIMER)
+		scheduler_tick();
+	else
+		interrupt_dispatch((u8)(vector - VECTOR_ISA));
+}
+
+/*
+ * Without IST, a fault or an interrupt whose frame does not fit on the interrupted stack becomes a double fault
+ * (SDM vol. 3A table 6-5); CR2 is the address of the push. Once that page is there, the interrupted instruction
+ * is simply restarted: a fault happens again. An interrupt does not: it was acknowledged, its handler never ran.
+ * The local APIC still has it in service, unless it is one whose entry code was itself interrupted.
+ */
+static void double_fault(struct registers *frame)
+{
+	u64 address = read_cr2();
+	bool stack = RING0_APPLICATION && !FAULT_STACK_IST && address < USER_TOP && address < frame->rsp + PAGE_SIZE &&
+		     resolve(address, FAULT_WRITE);
+	if (!stack) {
+		frame->error = FAULT_WRITE;
+		report(frame, SIGSEGV, SEGV_MAPERR, address);
+		return;
+	}
+	int vector = in_entry_code(frame->rip) ? -1 : apic_interrupt_in_service();
+	if (vector >= VECTOR_ISA)
+		interrupt(vector);
+}
+
+/* From entry-traps.S, interrupts off. */
+void dispatch_trap(struct registers *frame)
+{
+	if (from_application(frame) && current_thread())
+		current_thread()->frame = frame;
+	switch (frame->vector) {
+	case VECTOR_PF:
+		page_fault(frame);
+		break;
+	case VECTOR_DF:
+		double_fault(frame);
+		break;
+	case VECTOR_NMI:
+		printk("ukl-kernel: NMI at %pS\n", (void *)frame->rip);
+		break;
+	case VECTOR_MC:
+		panic(frame, "%s", exceptions[VECTOR_MC].name);
+	default:
+		if (frame->vector >= VECTOR_ISA) {
+			interrupt((int)frame->vector);
+			break;
+		}
+		const struct exception *exception = &exceptions[frame->vector];
+		if (!exception->name)
+			panic(frame, "reserved exception %lu", frame->vector);
+		report(frame, exception->signal, exception->code, frame->rip);
+	}
+}

@@ -1,0 +1,40 @@
+/* The table of contents: what the kernel does before the first application runs. */
+#include "boot.h"
+#include "file.h"
+#include "image.h"
+#include "mm.h"
+#include "process.h"
+
+static const char *const mode_names[] = { "ring3", "kml", "zpoline", "ukl", "ukl-byp", "shortcut" };
+
+static char command_line[512];
+
+/* The builder's command line comes first, so that what is given at boot can override it. */
+static void command_line_init(const char *from_loader)
+{
+	strlcpy(command_line, image_info.command_line, sizeof(image_info.command_line));
+	size_t length = strlen(command_line);
+	if (length && *from_loader)
+		command_line[length++] = ' ';
+	strlcpy(command_line + length, from_loader, sizeof(command_line) - length);
+}
+
+NORETURN void kernel_main(const struct boot_params *boot)
+{
+	serial_init();
+	processor_init();		/* arch: segments, exceptions, system calls */
+	pages_init(boot);		/* mm: page frames, the direct map */
+	space_init();			/* mm: the kernel's half of every address space */
+	apic_init();			/* arch: interrupts, the timer */
+	time_init();
+	command_line_init(boot_command_line(boot));
+	printk("ukl-kernel: %s%s%s%s%s%s\n", mode_names[LINK_MODE], KPTI ? ", kpti" : "", PCID ? ", pcid" : "",
+	       !STACK_SWITCH && LINK_MODE == LINK_UKL ? ", no stack switch" : "",
+	       !FAULT_STACK_IST ? ", faults on the current stack" : "", RETURN_RET ? ", return by ret" : "");
+
+	scheduler_init();		/* process: this becomes the idle thread */
+	filesystem_init((const void *)image_info.initramfs, image_info.initramfs_size);
+	archive_unpack(boot_ramdisk(boot), boot->ramdisk_size);
+	process_start_first(command_line);
+	idle_loop();
+}

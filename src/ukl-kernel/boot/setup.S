@@ -1,0 +1,115 @@
+/*
+ * The real-mode part of the image: the setup header of the Linux boot protocol (Documentation/arch/x86/
+ * boot.rst, version 2.12) and the code that a 16-bit boot loader jumps to, which enters protected mode and
+ * jumps to the 32-bit entry point. A 32- or 64-bit boot loader reads the header and never runs this.
+ */
+#define SETUP_SECTORS   1		/* after the first: the header and the code below fit */
+#define CODE32_START    0x100000
+#define LOADED_HIGH     0x01            /* loadflags: the protected-mode code is at 1 MiB */
+#define XLF_KERNEL_64   0x01            /* xloadflags: 64-bit entry point at +0x200 */
+
+	.section .setup, "ax"
+	.code16
+
+	.globl  setup_start
+setup_start:
+	.org    0x1f1
+	.byte   SETUP_SECTORS           /* setup_sects: 512-byte sectors after the first one */
+	.word   1                       /* root_flags */
+	.long   syssize_paragraphs      /* syssize: protected-mode code in 16-byte units */
+	.word   0                       /* ram_size, obsolete */
+	.word   0xffff                  /* vid_mode: "normal" */
+	.word   0                       /* root_dev */
+	.word   0xaa55                  /* boot_flag */
+
+	.org    0x200
+	jmp     start_of_setup          /* a short jump: its second byte is the header's length */
+	.org    0x202
+	.ascii  "HdrS"                  /* header */
+	.word   0x020c                  /* version 2.12 */
+	.long   0                       /* realmode_swtch */
+	.word   0                       /* start_sys_seg, obsolete */
+	.word   kernel_version - setup_start - 0x200
+	.byte   0                       /* type_of_loader, the loader writes it */
+	.byte   LOADED_HIGH             /* loadflags */
+	.word   0                       /* setup_move_size */
+	.long   CODE32_START            /* code32_start */
+	.long   0                       /* ramdisk_image */
+	.long   0                       /* ramdisk_size */
+	.long   0                       /* bootsect_kludge */
+	.word   0                       /* heap_end_ptr */
+	.byte   0                       /* ext_loader_ver */
+	.byte   0                       /* ext_loader_type */
+	.long   0                       /* cmd_line_ptr */
+	.long   0x3fffffff              /* initrd_addr_max: the GiB that entry.S maps */
+	.long   0x1000                  /* kernel_alignment */
+	.byte   0                       /* relocatable_kernel: no, it is linked for 1 MiB */
+	.byte   12                      /* min_alignment: 2^12 */
+	.word   XLF_KERNEL_64           /* xloadflags */
+	.long   255                     /* cmdline_size */
+	.long   0                       /* hardware_subarch: PC */
+	.quad   0                       /* hardware_subarch_data */
+	.long   0                       /* payload_offset: not compressed */
+	.long   0                       /* payload_length */
+	.quad   0                       /* setup_data */
+	.quad   CODE32_START            /* pref_address */
+	.long   init_size_bytes         /* init_size: the image and its .bss */
+	.long   0                       /* handover_offset: no EFI entry */
+
+/* CS is the load segment plus 0x20; SS:SP is the loader's stack. */
+start_of_setup:
+	cli
+	cld
+	movw    %cs, %ax
+	movzwl  %ax, %esi
+	subl    $0x20, %esi
+	shll    $4, %esi                /* ESI: this sector's address, which is also boot_params'. */
+
+	inb     $0x92, %al              /* A20: System Control Port A bit 1; bit 0 would reset. */
+	orb     $2, %al
+	andb    $0xfe, %al
+	outb    %al, $0x92
+
+	leal    (gdt - setup_start)(%esi), %eax
+	movl    %eax, %cs:(gdt_pointer - setup_start - 0x200 + 2)
+	lgdtl   %cs:(gdt_pointer - setup_start - 0x200)
+
+	leal    (enter_protected - setup_start)(%esi), %eax
+	pushl   $0x10
+	pushl   %eax
+	movl    %cr0, %eax
+	orb     $1, %al                 /* PE */
+	movl    %eax, %cr0
+	lretl
+
+/* The 32-bit boot protocol's state: flat segments, ESI = boot_params, EBP, EDI and EBX zero. */
+	.code32
+enter_protected:
+	movl    $0x18, %eax
+	movl    %eax, %ds
+	movl    %eax, %es
+	movl    %eax, %fs
+	movl    %eax, %gs
+	movl    %eax, %ss
+	xorl    %ebp, %ebp
+	xorl    %edi, %edi
+	xorl    %ebx, %ebx
+	movl    $CODE32_START, %eax
+	jmp     *%eax
+
+	.balign 8
+gdt:                                    /* the selectors the boot protocol fixes: 0x10 code, 0x18 data */
+	.quad   0
+	.quad   0
+	.quad   0x00cf9b000000ffff
+	.quad   0x00cf93000000ffff
+gdt_pointer:
+	.word   . - gdt - 1
+	.long   0
+
+kernel_version:
+	.asciz  "ukl-kernel"
+
+	.org    (SETUP_SECTORS + 1) * 512
+
+	.section .note.GNU-stack, "", @progbits

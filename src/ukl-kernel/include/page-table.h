@@ -1,0 +1,36 @@
+/* 4-level page tables (SDM vol. 3A 4.5). */
+#ifndef PAGE_TABLE_H
+#define PAGE_TABLE_H
+
+#include "mm.h"
+
+enum {
+	PTE_PRESENT = 0x001, PTE_WRITE = 0x002, PTE_USER = 0x004, PTE_CACHE_DISABLE = 0x010, PTE_ACCESSED = 0x020,
+	PTE_DIRTY = 0x040, PTE_LARGE = 0x080, PTE_GLOBAL = 0x100,
+};
+#define PTE_NO_EXECUTE	(1UL << 63)
+#define PTE_ADDRESS	0x000ffffffffff000UL
+/* Page-fault error code (SDM vol. 3A 4.7). */
+enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
+
+#define BOOT_MAPPED	(1UL << 30)	/* what entry.S maps */
+
+extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
+
+/* Maps all memory up to `end`, and the 4 GiB that hold the interrupt controllers, at DIRECT_MAP. */
+void direct_map_extend(paddr_t end);
+/* The entry for a page; `create`: makes missing tables. NULL: no table, or no memory for it. */
+u64 *page_entry(struct space *space, vaddr_t address, bool create);
+/* Frees all pages and tables of the user half. */
+void page_tables_free(struct space *space);
+/* Forgets translations: of one page, or of all (of the whole user half). Of `space` if it is loaded. */
+void tlb_flush_page(struct space *space, vaddr_t address);
+void tlb_flush(struct space *space);
+/* arch/entry-ring3.S: with PCID, loads two CR3 values in turn without bit 63, which flushes both PCIDs. */
+void tlb_flush_pcids(u64 user_cr3, u64 kernel_cr3);
+/* Before a space is freed: stops using it. */
+void space_forget(struct space *space);
+/* With KPTI: a PML4 with what ring 3 needs of the kernel; the user half is added entry by entry. */
+paddr_t user_pml4_create(void);
+
+#endif

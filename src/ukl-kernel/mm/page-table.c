@@ -1,0 +1,161 @@
+/* Page tables: the kernel's half, which all spaces share, and the walk to one page's entry. */
+#include "arch.h"
+#include "image.h"
+#include "page-table.h"
+#include "process.h"
+
+#define ENTRIES		512
+#define USER_ENTRIES	256	/* of a PML4: the lower half */
+#define LARGE_PAGE	(2UL << 20)
+#define PML4_DIRECT_MAP	(DIRECT_MAP >> 39 & 511)
+#define GLOBAL		(KPTI ? 0 : PTE_GLOBAL)	/* KPTI: the kernel's translations must not outlive its CR3 */
+#define PCID_KERNEL	1UL	/* CR3 bits 11-0 with PCID: the kernel's and the application's table */
+#define PCID_USER	2UL
+#define CR3_NO_FLUSH	(1UL << 63)
+
+static u64 *table_at(u64 entry) { return direct(entry & PTE_ADDRESS); }
+static u32 index_at(vaddr_t address, int level) { return address >> (12 + 9 * level) & (ENTRIES - 1); }
+
+void direct_map_extend(paddr_t end)
+{
+	/* The boot tables' PDPT also serves KERNEL_BASE (its entry 510): the direct map gets one of its own. */
+	paddr_t pdpt = page_alloc();
+	u64 *entries = direct(pdpt);
+	entries[0] = kernel_pdpt[0];
+	for (int i = 0; i < ENTRIES; i++)
+		kernel_pd[i] |= GLOBAL;
+	end = MAX(end, 4UL << 30);
+	for (paddr_t giga = BOOT_MAPPED; giga < end; giga += 1UL << 30) {
+		paddr_t pd = page_alloc();
+		u64 *large = direct(pd);
+		/* The controllers' registers, just below 4 GiB, must not be cached whatever the MTRRs say. */
+		for (int i = 0; i < ENTRIES; i++) {
+			paddr_t page = giga + i * LARGE_PAGE;
+			large[i] = page | PTE_PRESENT | PTE_WRITE | PTE_LARGE | GLOBAL |
+				   (page >= IO_APIC && page < 4UL << 30 ? PTE_CACHE_DISABLE : 0);
+		}
+		entries[giga >> 30] = pd | PTE_PRESENT | PTE_WRITE;
+	}
+	kernel_pml4[PML4_DIRECT_MAP] = pdpt | PTE_PRESENT | PTE_WRITE;
+	kernel_pml4[0] = 0;		/* no more identity mapping: null pointers fault */
+	write_cr3((u64)kernel_pml4 - KERNEL_BASE);
+}
+
+u64 *page_entry(struct space *space, vaddr_t address, bool create)
+{
+	u64 *table = direct(space->pml4);
+	for (int level = 3; level > 0; level--) {
+		u64 *entry = &table[index_at(address, level)];
+		if (!(*entry & PTE_PRESENT)) {
+			paddr_t page = create ? page_alloc() : 0;
+			if (!page)
+				return NULL;
+			*entry = page | PTE_PRESENT | PTE_WRITE | PTE_USER;
+			if (level == 3 && space->user_pml4)	/* KPTI: the lower levels serve both tables */
+				((u64 *)direct(space->user_pml4))[index_at(address, level)] = *entry;
+		}
+		table = table_at(*entry);
+	}
+	return &table[index_at(address, 0)];
+}
+
+static void table_free(u64 *table, int level)
+{
+	for (int i = 0; i < ENTRIES; i++) {
+		if (!(table[i] & PTE_PRESENT))
+			continue;
+		if (level > 0)
+			table_free(table_at(table[i]), level - 1);
+		page_unref(table[i] & PTE_ADDRESS);
+	}
+}
+
+void page_tables_free(struct space *space)
+{
+	u64 *pml4 = direct(space->pml4);
+	for (int i = 0; i < USER_ENTRIES; i++) {
+		if (!(pml4[i] & PTE_PRESENT))
+			continue;
+		table_free(table_at(pml4[i]), 2);
+		page_unref(pml4[i] & PTE_ADDRESS);
+		pml4[i] = 0;
+	}
+}
+
+/* Maps the pages of [start, end), of the image, in a table tree of its own. */
+static void map_image(u64 *pml4, const char *start, const char *end)
+{
+	for (vaddr_t at = (vaddr_t)start; at < (vaddr_t)end; at += PAGE_SIZE) {
+		u64 *table = pml4;
+		for (int level = 3; level > 0; level--) {
+			u64 *entry = &table[index_at(at, level)];
+			if (!*entry)
+				*entry = page_alloc() | PTE_PRESENT | PTE_WRITE;
+			table = table_at(*entry);
+		}
+		table[index_at(at, 0)] = (at - KERNEL_BASE) | PTE_PRESENT | PTE_WRITE;
+	}
+}
+
+paddr_t user_pml4_create(void)
+{
+	static u64 shared_entry;	/* entry 511, the same in all of them */
+	paddr_t page = page_alloc();
+	if (!page)
+		return 0;
+	u64 *pml4 = direct(page);
+	if (!shared_entry) {
+		map_image(pml4, entry_text_start, entry_text_end);
+		map_image(pml4, entry_data_start, entry_data_end);
+		shared_entry = pml4[ENTRIES - 1];
+	}
+	pml4[ENTRIES - 1] = shared_entry;
+	return page;
+}
+
+/* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
+static struct space *loaded;
+
+static void load(struct space *space)
+{
+	struct percpu *percpu = current_percpu();
+	paddr_t pml4 = space ? space->pml4 : (u64)kernel_pml4 - KERNEL_BASE;
+	if (PCID) {
+		percpu->kernel_cr3 = pml4 | PCID_KERNEL | CR3_NO_FLUSH;
+		percpu->user_cr3 = (space ? space->user_pml4 : pml4) | PCID_USER | CR3_NO_FLUSH;
+		/* Two PCIDs serve all processes, so a switch flushes both: a CR3 write without bit 63 does that. */
+		tlb_flush_pcids(pml4 | PCID_USER, pml4 | PCID_KERNEL);
+	} else {
+		percpu->kernel_cr3 = pml4;
+		percpu->user_cr3 = space ? space->user_pml4 : pml4;
+		write_cr3(pml4);
+	}
+}
+
+void space_switch(struct space *space)
+{
+	if (space == loaded)
+		return;
+	loaded = space;
+	load(space);
+}
+
+void space_forget(struct space *space)
+{
+	if (space == loaded)
+		space_switch(NULL);
+}
+
+void tlb_flush(struct space *space)
+{
+	if (space == loaded)
+		load(space);
+}
+
+void tlb_flush_page(struct space *space, vaddr_t address)
+{
+	if (PCID)
+		tlb_flush(space);	/* INVLPG would reach the kernel's PCID only */
+	else if (space == loaded)
+		invlpg(address);
+}

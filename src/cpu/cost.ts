@@ -8,7 +8,7 @@
 import * as R from "./decode/record.ts";
 import { RecordFlag } from "./decode/record.ts";
 import { BUILTINS, Builtin } from "./interpreter/outcome.ts";
-import { COST_FIGURES, COST_OF_RECORD } from "./layout.ts";
+import { COST_FIGURES, COST_OF_RECORD, GPR } from "./layout.ts";
 import type { Form } from "./semantics/stage.ts";
 import type { CpuState } from "./state.ts";
 
@@ -42,7 +42,8 @@ export type Charge = (typeof CHARGES)[number];
 export interface CostModel {
   /**
    * The cost of executing a form once, without what is charged where it happens; 0 if that is all.
-   * `detail`: for x87 the opcode byte and ModRM in bits 0-7 and 8-15; for MOV to CR and DR the register's number.
+   * `detail`: for x87 the opcode byte and ModRM in bits 0-7 and 8-15; for MOV to CR and DR, and for XCHG with
+   * rAX, the register's number.
    */
   ofForm(form: Form, locked: boolean, detail: number): Cost;
   readonly charges: Readonly<Record<Charge, Cost>>;
@@ -121,11 +122,14 @@ export class RecordCosts {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const form = this.#forms[handler]!;
-    const { mnemonic, attributes } = form.row;
+    const { mnemonic, attributes, opcodeRegister } = form.row;
     if (attributes.has("raw"))
       return this.#model.ofForm(form, locked, view.getUint16(record + R.R_IMM, true));
     if (mnemonic === "MOV_TO_CR" || mnemonic === "MOV_TO_DR") {
       return this.#model.ofForm(form, locked, view.getUint16(record + R.R_REG_A, true));
+    }
+    if (mnemonic === "XCHG" && opcodeRegister) {
+      return this.#model.ofForm(form, locked, (view.getUint16(record + R.R_REG_B, true) - GPR) / 8);
     }
     const cost = this.#model.ofForm(form, locked, 0);
     this.#known.set(key, cost);

@@ -180,8 +180,8 @@ function operationFigure(form: Form, detail: number): InstructionFigure | null {
     return DIVIDE[operandWidth(first!, form.operandSize) as keyof typeof DIVIDE];
   }
   if (SHIFTS.has(mnemonic)) return operands[1]!.text === "CL" ? "shift-cl" : "shift";
-  // 90 without REX.B.
-  if (mnemonic === "XCHG" && opcodeRegister) return "exchange";
+  // 90 without REX.B is NOP (SDM vol. 2, NOP).
+  if (mnemonic === "XCHG" && opcodeRegister && detail === 0) return "nop";
   const figure = FIGURE_OF.get(mnemonic);
   if (figure === undefined) throw new Error(`no timing class of ${mnemonic} (${form.row.text})`);
   return figure;

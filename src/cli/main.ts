@@ -8,6 +8,7 @@ import { oneLine, UserError } from "./errors.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { infoCommand } from "./info.ts";
 import { modelsCommand } from "./models.ts";
+import { traceCommand } from "./trace.ts";
 
 /** From package.json, which is one directory up from dist/ and two from src/cli/. */
 function version(): string {
@@ -28,6 +29,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .command(buildCommand)
     .command(infoCommand)
     .command(modelsCommand)
+    .command(traceCommand)
     .demandCommand(1, "expected a command; ukl-emu --help lists them")
     .strict()
     .version(version())

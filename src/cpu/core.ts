@@ -89,7 +89,7 @@ export interface SystemObserver {
   /**
    * What can change the privilege level has passed control, whether it changed that or not: registers, CPL and RIP
    * are those it goes on with. `source` is where it came from: the instruction's RIP, of an event that of the
-   * interrupted program; `event` has told of the event before. Protected and IA-32e mode only.
+   * interrupted program; `event` has told of the event before.
    */
   transfer?(cpu: CpuState, cause: TransferCause, from: number, to: number, source: bigint): void;
 }

@@ -71,8 +71,10 @@ export function enterRealMode(core: Core, cpu: CpuState, entry: HandlerEntry, ta
   cpu.rflags = isVirtual8086(cpu)
     ? cpu.rflags & ~(Flag.TF | Flag.NT | Flag.RF)
     : cpu.rflags & ~(Flag.IF | Flag.TF | Flag.AC | Flag.RF);
+  const source = cpu.rip;
   cpu.rip = rip;
   core.modeChanged(cpu);
+  observeTransfer(core, cpu, "event", cpu.cpl, source);
 }
 
 interface Gate {

@@ -68,7 +68,7 @@ function returnInRealMode(core: Core, cpu: CpuState, stack: Stack, size: Size): 
   mergeFlags(cpu, flags, taken);
   stack.pointer = movePointer(stack, 3 * size);
   setStackPointer(cpu, stack);
-  return arrive(core, cpu, rip);
+  return arriveObserved(core, cpu, rip, cpu.cpl);
 }
 
 function returnInVirtual8086(core: Core, cpu: CpuState, stack: Stack, size: Size): HelperResult {
@@ -90,7 +90,7 @@ function returnInVirtual8086(core: Core, cpu: CpuState, stack: Stack, size: Size
   loadRealCode(cpu, selector);
   stack.pointer = movePointer(stack, 3 * size);
   setStackPointer(cpu, stack);
-  return arrive(core, cpu, rip);
+  return arriveObserved(core, cpu, rip, cpu.cpl);
 }
 
 function returnInProtectedMode(core: Core, cpu: CpuState, stack: Stack, size: Size): HelperResult {

@@ -1,0 +1,46 @@
+/** Direct branches and near returns in code, found by disassembly: what may leave a range of addresses. */
+
+export interface DirectBranch {
+  readonly kind: "call" | "jump";
+  readonly address: bigint;
+  readonly target: bigint;
+}
+
+export interface NearReturn {
+  readonly address: bigint;
+  /** Bytes that RET imm16 removes behind the return address. */
+  readonly released: number;
+}
+
+export interface Branches {
+  readonly direct: DirectBranch[];
+  readonly returns: NearReturn[];
+}
+
+/** Looks at 64-bit code from its first byte on. */
+export type BranchScanner = (code: Uint8Array, rip: bigint) => Branches;
+
+/** Loads iced-x86, which takes a moment. */
+export async function loadBranchScanner(): Promise<BranchScanner> {
+  const { Decoder, DecoderOptions, FlowControl, Instruction, OpKind } = await import("iced-x86");
+  return (code, rip) => {
+    const branches: Branches = { direct: [], returns: [] };
+    const decoder = new Decoder(64, code, DecoderOptions.None);
+    decoder.ip = rip;
+    const instruction = new Instruction();
+    while (decoder.canDecode) {
+      decoder.decodeOut(instruction);
+      const { flowControl, ip: address } = instruction;
+      if (flowControl === FlowControl.Return && instruction.opCount <= 1) {
+        const released = instruction.opCount === 1 ? instruction.immediate16 : 0;
+        branches.returns.push({ address, released });
+      } else if (instruction.opCount === 1 && instruction.op0Kind === OpKind.NearBranch64) {
+        const kind = flowControl === FlowControl.Call ? "call" : "jump";
+        branches.direct.push({ kind, address, target: instruction.nearBranchTarget });
+      }
+    }
+    instruction.free();
+    decoder.free();
+    return branches;
+  };
+}

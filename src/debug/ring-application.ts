@@ -1,0 +1,136 @@
+/**
+ * Applications at ring 0: where they call the kernel and come back. Nothing in the processor's state tells of
+ * that; watch points at these places do:
+ *
+ *  - the kernel's entry symbols (part `entry`), and every kernel function that a direct branch of the application
+ *    leads to, found by disassembling the application when it first runs;
+ *  - the address that each call returns to, when the call is seen;
+ *  - RET instructions of the kernel's exit code that release bytes: they return from exceptions and interrupts.
+ *
+ * Calls through pointers to kernel functions that are no entry symbols are not seen.
+ */
+import { Gpr } from "../cpu/registers.ts";
+import type { CpuState } from "../cpu/state.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { BranchScanner } from "./branch-scan.ts";
+import { peekLinear } from "./peek.ts";
+import type { Place } from "./ring-events.ts";
+import type { RingNames } from "./ring-names.ts";
+import type { RingTracer } from "./ring-trace.ts";
+import type { Part, Sym } from "./symbols.ts";
+
+const KERNEL = new Set<Part>(["entry", "dispatch", "exit", "work"]);
+/** First instructions of an application: where the kernel may jump to without any transfer that is told of. */
+const STARTS = ["_start", "main"];
+/** A symbol of unknown size is disassembled this far, but not beyond the next one. */
+const LONGEST = 0x1_0000n;
+
+export class ApplicationWatch {
+  readonly #machine: Machine;
+  readonly #names: RingNames;
+  readonly #tracer: RingTracer;
+  readonly #scan: BranchScanner;
+  readonly #watched = new Set<bigint>();
+  #scanned = false;
+
+  constructor(machine: Machine, names: RingNames, tracer: RingTracer, scan: BranchScanner) {
+    this.#machine = machine;
+    this.#names = names;
+    this.#tracer = tracer;
+    this.#scan = scan;
+    for (const symbol of names.symbols!) {
+      if (symbol.part === "entry") this.#watch(symbol.address, (cpu) => this.#entered(cpu, symbol));
+      else if (!KERNEL.has(symbol.part) && STARTS.includes(symbol.name)) {
+        this.#watch(symbol.address, (cpu) => this.#arrived(cpu));
+      }
+    }
+    tracer.onApplication = (cpu) => this.#look(cpu);
+    tracer.onKernelCall = (returnRip) => this.#watch(returnRip, (cpu) => this.#arrived(cpu));
+  }
+
+  #watch(address: bigint, callback: (cpu: CpuState) => void): void {
+    if (this.#watched.has(address)) return;
+    this.#watched.add(address);
+    this.#machine.processor.watch(address, callback);
+  }
+
+  #peek(cpu: CpuState, address: bigint, length: number): Uint8Array {
+    return peekLinear(this.#machine.mmu, cpu, address, length);
+  }
+
+  #peek64(cpu: CpuState, address: bigint): bigint | null {
+    const bytes = this.#peek(cpu, address, 8);
+    return bytes.length < 8 ? null : new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  }
+
+  // ---- What the code says -------------------------------------------------------------------------------
+
+  /** Once, when the application's code is in memory. */
+  #look(cpu: CpuState): void {
+    if (this.#scanned) return;
+    this.#scanned = true;
+    const all = [...this.#names.symbols!];
+    all.forEach((symbol, i) => {
+      const end = symbol.size > 0 ? symbol.address + BigInt(symbol.size) : (all[i + 1]?.address ?? 0n);
+      const size = end - symbol.address;
+      if (size > 0n && size < LONGEST) this.#lookAt(cpu, symbol, Number(size));
+    });
+  }
+
+  #lookAt(cpu: CpuState, symbol: Sym, size: number): void {
+    if (!KERNEL.has(symbol.part)) {
+      for (const { target } of this.#scan(this.#peek(cpu, symbol.address, size), symbol.address).direct) {
+        const callee = this.#names.find(target);
+        if (callee !== null && KERNEL.has(callee.symbol.part)) {
+          this.#watch(target, (state) => this.#entered(state, callee.symbol));
+        }
+      }
+    } else if (symbol.part === "exit") {
+      const code = this.#peek(cpu, symbol.address, size);
+      for (const { address, released } of this.#scan(code, symbol.address).returns) {
+        if (released > 0) this.#watch(address, (state) => this.#releasing(state, released));
+      }
+    }
+  }
+
+  // ---- What happens -------------------------------------------------------------------------------------
+
+  /** A kernel function's first instruction: by a call of the application? RSP points to the return address. */
+  #entered(cpu: CpuState, symbol: Sym): void {
+    const tracer = this.#tracer;
+    if (cpu.cpl !== 0) return;
+    const rsp = cpu.gpr(Gpr.RSP);
+    const returnRip = this.#peek64(cpu, rsp);
+    if (returnRip === null || this.#names.side(0, returnRip) !== "0 app") return;
+    // Entered by SYSCALL or an exception, or called by kernel code on behalf of the application.
+    if (tracer.side !== "0 app") return;
+    const from: Place = { side: "0 app", cpl: 0, rip: this.#callSite(cpu, returnRip) };
+    const to: Place = { side: "0", cpl: 0, rip: cpu.rip };
+    const after = rsp + 8n;
+    if (symbol.part === "entry") tracer.enterSystemCall(cpu, "CALL", from, to, returnRip, after);
+    else tracer.enterCall(cpu, symbol.name, from, to, returnRip, after);
+  }
+
+  /** The address of the CALL before a return address: E8 rel32, or FF /2 with a register. */
+  #callSite(cpu: CpuState, returnRip: bigint): bigint {
+    const bytes = this.#peek(cpu, returnRip - 5n, 5);
+    if (bytes[0] === 0xe8) return returnRip - 5n;
+    if (bytes[3] === 0xff && (bytes[4]! & 0xf8) === 0xd0) return returnRip - 2n;
+    return returnRip;
+  }
+
+  /** An address of the application to which the kernel returns; its own code may come there too. */
+  #arrived(cpu: CpuState): void {
+    if (cpu.cpl !== 0 || this.#tracer.side === "0 app") return;
+    this.#tracer.leave(cpu, "RET", null, this.#tracer.place(0, cpu.rip), cpu.gpr(Gpr.RSP));
+  }
+
+  /** RET imm16 of the exit code: what was interrupted goes on. */
+  #releasing(cpu: CpuState, released: number): void {
+    const rsp = cpu.gpr(Gpr.RSP);
+    const target = this.#peek64(cpu, rsp);
+    if (target === null) return;
+    const tracer = this.#tracer;
+    tracer.leave(cpu, "RET", tracer.place(0, cpu.rip), tracer.place(0, target), rsp + 8n + BigInt(released));
+  }
+}

@@ -1,0 +1,131 @@
+/** A ring trace as text, one aligned line for each transition, or as JSON, one object a line. */
+import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
+import type { RingNames } from "./ring-names.ts";
+import { resultText } from "./system-call-text.ts";
+
+type Line = (text: string) => void;
+
+/** "1.234 us": three significant digits behind the point. */
+export function duration(nanoseconds: number): string {
+  if (nanoseconds < 1e3) return `${Math.round(nanoseconds)} ns`;
+  const [divisor, unit] = nanoseconds < 1e6 ? [1e3, "us"] : nanoseconds < 1e9 ? [1e6, "ms"] : [1e9, "s"];
+  return `${(nanoseconds / divisor).toFixed(3)} ${unit}`;
+}
+
+const seconds = (nanoseconds: number): string => (nanoseconds / 1e9).toFixed(9);
+
+/** What a frame that has ended says of itself. */
+function endText(frame: Frame, result: bigint, moment: Moment, withCycles: boolean): string {
+  const elapsed = duration(moment.time - frame.start.time);
+  const cycles = withCycles ? `, ${Math.round(moment.cycles - frame.start.cycles)} cycles` : "";
+  const took = `<${elapsed}${cycles}>`;
+  if (frame.kind === "event") return `end of ${frame.name} ${took}`;
+  return `${frame.name} = ${resultText(frame.number, result)} ${took}`;
+}
+
+export class RingText implements RingSink {
+  readonly #line: Line;
+  readonly #names: RingNames;
+  readonly #withCycles: boolean;
+  readonly #sideWidth: number;
+
+  /** @param withCycles a timing model counts cycles: they are shown in place of instructions */
+  constructor(line: Line, names: RingNames, withCycles: boolean) {
+    this.#line = line;
+    this.#names = names;
+    this.#withCycles = withCycles;
+    this.#sideWidth = names.hasApplication ? "0 app > 0 app".length : "3 > 0".length;
+    const count = withCycles ? "cycles" : "instructions";
+    const columns = ["ring".padEnd(this.#sideWidth), "by".padEnd(13), "from".padEnd(30), "   to".padEnd(33)];
+    line(`#${"seconds".padStart(13)} ${count.padStart(13)}  ${columns.join("  ")}  what`);
+  }
+
+  #start({ time, instructions, cycles }: Moment): string {
+    const count = this.#withCycles ? Math.round(cycles) : instructions;
+    return `${seconds(time).padStart(14)} ${String(count).padStart(13)}  `;
+  }
+
+  #place({ rip }: Place): string {
+    return (rip === null ? "?" : this.#names.text(rip)).padEnd(30);
+  }
+
+  transition(t: Transition): void {
+    const sides = `${t.from.side} > ${t.to.side}`.padEnd(this.#sideWidth);
+    const what: string[] = [];
+    if (t.call !== null) what.push(t.call());
+    else if (t.enters !== null) what.push(t.enters.detail);
+    if (t.leaves !== null) what.push(endText(t.leaves, t.result, t.moment, this.#withCycles));
+    const text = `${sides}  ${t.cause.padEnd(13)}  ${this.#place(t.from)}  -> ${this.#place(t.to)}  ${what.join(" ")}`;
+    this.#line(this.#start(t.moment) + text.trimEnd());
+  }
+
+  console(moment: Moment, text: string): void {
+    this.#line(`${this.#start(moment)}${"".padEnd(this.#sideWidth)}  console        ${JSON.stringify(text)}`);
+  }
+
+  end(): void {}
+}
+
+export class RingJson implements RingSink {
+  readonly #line: Line;
+  readonly #names: RingNames;
+  readonly #withCycles: boolean;
+
+  constructor(line: Line, names: RingNames, withCycles: boolean) {
+    this.#line = line;
+    this.#names = names;
+    this.#withCycles = withCycles;
+  }
+
+  #moment({ time, instructions, cycles }: Moment): object {
+    return { time, instructions, ...(this.#withCycles ? { cycles } : {}) };
+  }
+
+  #place({ side, cpl, rip }: Place): object {
+    if (rip === null) return { side, cpl, rip: null };
+    const symbol = this.#names.name(rip);
+    return { side, cpl, rip: `0x${rip.toString(16)}`, ...(symbol === null ? {} : { symbol }) };
+  }
+
+  transition(t: Transition): void {
+    const { enters, leaves } = t;
+    this.#line(
+      JSON.stringify({
+        type: "transition",
+        ...this.#moment(t.moment),
+        cause: t.cause,
+        from: this.#place(t.from),
+        to: this.#place(t.to),
+        ...(enters === null ? {} : { enters: this.#entered(enters, t) }),
+        ...(leaves === null ? {} : { leaves: this.#left(leaves, t) }),
+      }),
+    );
+  }
+
+  #entered({ kind, name, number, detail, registers }: Frame, { call }: Transition): object {
+    return {
+      ...{ kind, name },
+      ...(detail === "" ? {} : { detail }),
+      ...(number === null ? {} : { number, arguments: registers.map((r) => `0x${r.toString(16)}`) }),
+      ...(call === null ? {} : { text: call() }),
+    };
+  }
+
+  #left(frame: Frame, { moment, result }: Transition): object {
+    return {
+      ...{ kind: frame.kind, name: frame.name },
+      ...(frame.kind === "event"
+        ? {}
+        : { result: `0x${result.toString(16)}`, text: resultText(frame.number, result) }),
+      elapsed: moment.time - frame.start.time,
+      ...(this.#withCycles ? { elapsedCycles: moment.cycles - frame.start.cycles } : {}),
+      elapsedInstructions: moment.instructions - frame.start.instructions,
+    };
+  }
+
+  console(moment: Moment, text: string): void {
+    this.#line(JSON.stringify({ type: "console", ...this.#moment(moment), text }));
+  }
+
+  end(): void {}
+}

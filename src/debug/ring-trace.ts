@@ -1,0 +1,238 @@
+/**
+ * Ring tracing: every transition between privilege levels, every exception, interrupt and system call, and for
+ * applications that run at ring 0 every call of the kernel. The processor's observer tells of transfers;
+ * `ring-application.ts` finds the calls that change no ring.
+ */
+import type { SystemObserver, TransferCause } from "../cpu/core.ts";
+import { pushesErrorCode, Vector } from "../cpu/fault.ts";
+import { CR2 } from "../cpu/layout.ts";
+import { Gpr } from "../cpu/registers.ts";
+import type { CpuState } from "../cpu/state.ts";
+import type { Machine } from "../machine/machine.ts";
+import { hex } from "./hex.ts";
+import { interruptSource } from "./interrupt-source.ts";
+import { peekLinear } from "./peek.ts";
+import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
+import { addressSpace, PendingFrames } from "./ring-frames.ts";
+import type { RingNames, Side } from "./ring-names.ts";
+import { systemCallName, systemCallText } from "./system-call-text.ts";
+import { exceptionName } from "./vectors.ts";
+
+/** An event that is about to be delivered, and the state that it interrupts. */
+interface Delivery {
+  readonly name: string;
+  readonly detail: string;
+  readonly rsp: bigint;
+}
+
+type EventKind = "fault" | "interrupt" | "software" | "nmi";
+
+/** The registers of SYSCALL's arguments in their order. */
+const ARGUMENTS = [Gpr.RDI, Gpr.RSI, Gpr.RDX, 10, 8, 9] as const;
+
+/** SDM vol. 3A figure 4-12. */
+const FAULT_BITS: readonly (readonly [bit: number, set: string, clear: string])[] = [
+  [1 << 1, "write", "read"],
+  [1 << 2, "user", "supervisor"],
+  [1 << 0, "protection", "not present"],
+  [1 << 3, "reserved bit", ""],
+  [1 << 4, "instruction fetch", ""],
+  [1 << 5, "protection key", ""],
+];
+
+function faultDetail(cpu: CpuState, vector: number, error: number): string {
+  if (vector === Vector.PF) {
+    const words = FAULT_BITS.map(([bit, set, clear]) => (error & bit ? set : clear)).filter((w) => w !== "");
+    return `at 0x${hex(cpu.u64(CR2))}: ${words.join(", ")}`;
+  }
+  return pushesErrorCode(vector) ? `error ${hex(error, 4)}h` : "";
+}
+
+/** A return by an instruction of these ends what is pending at the stack pointer. */
+const RETURNS = new Set<TransferCause>(["SYSRET", "SYSEXIT", "IRET", "RETF"]);
+
+export class RingTracer implements SystemObserver {
+  readonly #machine: Machine;
+  readonly #names: RingNames;
+  readonly #sinks: readonly RingSink[];
+  readonly #frames = new PendingFrames<Frame>();
+  readonly #sources = new Map<number, string>();
+  #delivery: Delivery | null = null;
+  /** Who runs, as the last transition has left it. */
+  #side: Side = "0";
+  /** Told of every arrival at an application that runs at ring 0. */
+  onApplication: ((cpu: CpuState) => void) | null = null;
+  /** Told of each call of the kernel by such an application: where it returns to. */
+  onKernelCall: ((returnRip: bigint) => void) | null = null;
+
+  constructor(machine: Machine, names: RingNames, sinks: readonly RingSink[]) {
+    this.#machine = machine;
+    this.#names = names;
+    this.#sinks = sinks;
+  }
+
+  get side(): Side {
+    return this.#side;
+  }
+
+  moment(): Moment {
+    const machine = this.#machine;
+    return {
+      time: machine.time,
+      instructions:
+        machine.instructions + (machine.platform.clock.currentTime === null ? 0 : machine.processor.executed),
+      cycles: machine.cycles,
+      idle: machine.idleTime,
+    };
+  }
+
+  place(cpl: number, rip: bigint): Place {
+    return { side: this.#names.side(cpl, rip), cpl, rip };
+  }
+
+  // ---- What the processor tells -------------------------------------------------------------------------
+
+  event(cpu: CpuState, kind: EventKind, vector: number, error: number): void {
+    const name = this.#eventName(kind, vector);
+    const detail =
+      kind === "fault" ? faultDetail(cpu, vector, error) : kind === "interrupt" ? this.#source(vector) : "";
+    // A fault during the delivery of another event: both are told.
+    const earlier = this.#delivery;
+    this.#delivery =
+      earlier === null
+        ? { name, detail, rsp: cpu.gpr(Gpr.RSP) }
+        : {
+            name: `${earlier.name} > ${name}`,
+            detail: [earlier.detail, detail].filter((text) => text !== "").join("; "),
+            rsp: earlier.rsp,
+          };
+  }
+
+  #eventName(kind: EventKind, vector: number): string {
+    if (kind === "fault") return exceptionName(vector);
+    if (kind === "nmi") return "NMI";
+    return kind === "software" ? `INT ${hex(vector, 2)}h` : `interrupt ${hex(vector, 2)}h`;
+  }
+
+  #source(vector: number): string {
+    let source = this.#sources.get(vector);
+    if (source === undefined) {
+      source = interruptSource(this.#machine, vector) ?? "";
+      this.#sources.set(vector, source);
+    }
+    return source;
+  }
+
+  transfer(cpu: CpuState, cause: TransferCause, from: number, to: number, source: bigint): void {
+    this.#names.look(cpu);
+    const origin = this.place(from, source);
+    const target = this.place(to, cpu.rip);
+    this.#follow(cpu, origin);
+    const delivery = this.#delivery;
+    this.#delivery = null;
+    if (RETURNS.has(cause)) {
+      this.leave(cpu, cause, origin, target, cpu.gpr(Gpr.RSP));
+    } else if (cause === "SYSCALL") {
+      this.enterSystemCall(cpu, cause, origin, target, cpu.gpr(Gpr.RCX), cpu.gpr(Gpr.RSP));
+    } else {
+      // A task switch neither enters nor returns: the task that is left goes on where it was.
+      const frame =
+        cause === "event" && delivery !== null
+          ? this.#frame("event", delivery.name, delivery.detail, origin, cpu.rip, null)
+          : null;
+      if (frame !== null) this.#frames.enter(cpu, delivery!.rsp, frame);
+      const name = cause === "event" ? (delivery?.name ?? "event") : cause;
+      this.#emit(cpu, name, origin, target, frame, null, null);
+    }
+  }
+
+  // ---- What is also told of calls that change no ring ---------------------------------------------------
+
+  /** Registers are those of SYSCALL's convention; `returnRsp` is RSP behind the return. */
+  enterSystemCall(
+    cpu: CpuState,
+    cause: string,
+    from: Place,
+    to: Place,
+    returnRip: bigint,
+    returnRsp: bigint,
+  ): void {
+    const number = Number(cpu.gpr(Gpr.RAX) & 0xffff_ffffn);
+    const registers = ARGUMENTS.map((register) => cpu.gpr(register));
+    const peek = (address: bigint, length: number) => peekLinear(this.#machine.mmu, cpu, address, length);
+    const name = systemCallName(number);
+    const frame = this.#frame("system call", name, "", from, to.rip!, returnRip, number, registers);
+    this.#frames.enter(cpu, returnRsp, frame);
+    this.#enteredKernel(from, returnRip);
+    this.#emit(cpu, cause, from, to, frame, null, () => systemCallText(number, registers, peek));
+  }
+
+  /** A call of one of the kernel's functions. */
+  enterCall(cpu: CpuState, name: string, from: Place, to: Place, returnRip: bigint, returnRsp: bigint): void {
+    const frame = this.#frame("call", name, "", from, to.rip!, returnRip);
+    this.#frames.enter(cpu, returnRsp, frame);
+    this.#enteredKernel(from, returnRip);
+    this.#emit(cpu, "CALL", from, to, frame, null, () => `${name}()`);
+  }
+
+  #enteredKernel(from: Place, returnRip: bigint): void {
+    if (from.side === "0 app") this.onKernelCall?.(returnRip);
+  }
+
+  /** Control comes to `to`, and RSP is then `rsp`. `from` null: by an instruction that was not seen. */
+  leave(cpu: CpuState, cause: string, from: Place | null, to: Place, rsp: bigint): void {
+    const frame = this.#frames.take(cpu, to.rip!, rsp);
+    const origin = from ?? { side: this.#side, cpl: cpu.cpl, rip: null };
+    this.#emit(cpu, cause, origin, to, null, frame, null);
+  }
+
+  #frame(
+    kind: Frame["kind"],
+    name: string,
+    detail: string,
+    from: Place,
+    entry: bigint,
+    returnRip: bigint | null,
+    number: number | null = null,
+    registers: readonly bigint[] = [],
+  ): Frame {
+    return { kind, name, detail, number, registers, start: this.moment(), from, returnRip, entry };
+  }
+
+  /** A change of sides that nothing has told of: near returns and jumps between kernel and application. */
+  #follow(cpu: CpuState, origin: Place): void {
+    if (origin.side === this.#side) return;
+    this.#emit(cpu, "unseen", { side: this.#side, cpl: origin.cpl, rip: null }, origin, null, null, null);
+  }
+
+  #emit(
+    cpu: CpuState,
+    cause: string,
+    from: Place,
+    to: Place,
+    enters: Frame | null,
+    leaves: Frame | null,
+    call: (() => string) | null,
+  ): void {
+    this.#side = to.side;
+    const transition: Transition = {
+      ...{ moment: enters?.start ?? this.moment(), cause, from, to, enters, leaves, call, cpu },
+      result: cpu.gpr(Gpr.RAX),
+      space: addressSpace(cpu),
+    };
+    for (const sink of this.#sinks) sink.transition(transition);
+    if (to.side === "0 app") this.onApplication?.(cpu);
+  }
+
+  // ---- The console, and the end -------------------------------------------------------------------------
+
+  console(text: string): void {
+    const moment = this.moment();
+    for (const sink of this.#sinks) sink.console?.(moment, text);
+  }
+
+  end(): void {
+    const moment = this.moment();
+    for (const sink of this.#sinks) sink.end(moment);
+  }
+}

@@ -111,7 +111,7 @@ export class Processor implements Core {
   readonly code: CodeCache;
   /** With a timing model, what it is told. */
   readonly charges: Accounting | null;
-  /** Called before each instruction while set: everything is single-stepped. */
+  /** Called before each instruction while set: everything is single-stepped. From a watch: from that one on. */
   onStep: ((cpu: CpuState) => void) | null = null;
 
   #observer: SystemObserver | null = null;
@@ -135,6 +135,8 @@ export class Processor implements Core {
   /** The record of the store that `commit` completes. */
   #storeRecord = 0;
   readonly #watches = new WatchPoints();
+  /** RIP of a watched instruction whose watchers were called, and that is executed by itself now. */
+  #reached: bigint | null = null;
 
   constructor(options: ProcessorOptions) {
     const { memory, mmu } = options;
@@ -392,6 +394,14 @@ export class Processor implements Core {
         case Exit.WATCH:
           record = this.#atWatch(cpu, cpu.i32(CURRENT_RECORD) === resumed);
           resumed = 0;
+          // Who was called may want to see every instruction from this one on.
+          if (this.onStep !== null) {
+            cpu.setI32(CURRENT_RECORD, record);
+            this.#leaveMidBlock(cpu);
+            cpu.setI32(CURRENT_RECORD, 0);
+            this.#reached = cpu.rip;
+            return Stop.NONE;
+          }
           break;
         case Exit.LOOKUP:
           record = this.code.lookup(cpu);
@@ -549,7 +559,8 @@ export class Processor implements Core {
     const shadowBefore = cpu.i32(SHADOW);
     const debugBefore = cpu.i32(PENDING_DEBUG);
     cpu.setI32(SHADOW, 0);
-    const goesOn = this.#goesOnRepeating(cpu);
+    const goesOn = this.#reached === cpu.rip || this.#goesOnRepeating(cpu);
+    this.#reached = null;
     const record = this.code.decodeOne(cpu);
     if (record === 0) return this.#fault(cpu);
     const trapsBy = this.decoder.row?.attributes;

@@ -59,8 +59,7 @@ export async function loadEffectsDecoder(): Promise<EffectsDecoder> {
     return register >= Register.EAX && register <= Register.R15D ? register - Register.EAX : -1;
   };
   const segmentBase = (register: number): number => {
-    const segment =
-      register === Register.FS ? Segment.FS : register === Register.GS ? Segment.GS : undefined;
+    const segment = register === Register.FS ? Segment.FS : register === Register.GS ? Segment.GS : undefined;
     return segment === undefined ? -1 : SEGMENTS + segment * SEGMENT_STRIDE + SEGMENT_BASE;
   };
   const READS = new Set<number>([OpAccess.Read, OpAccess.CondRead, OpAccess.ReadWrite]);
@@ -134,8 +133,7 @@ export async function loadEffectsDecoder(): Promise<EffectsDecoder> {
       repeats: instruction.isStringInstruction && (instruction.hasRepPrefix || instruction.hasRepnePrefix),
       descriptorReads: descriptors(instruction, kind),
       adjustsRsp: instruction.op0Register === Register.RSP && adjusting.has(instruction.mnemonic),
-      source:
-        kind === "invlpg" ? general(instruction.memoryBase) : general(instruction.op1Register),
+      source: kind === "invlpg" ? general(instruction.memoryBase) : general(instruction.op1Register),
     };
     for (const memory of memories) memory.free();
     info.free();

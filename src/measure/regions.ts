@@ -6,7 +6,7 @@
 import { GPR } from "../cpu/layout.ts";
 import type { CpuState } from "../cpu/state.ts";
 import { peekLinear } from "../debug/peek.ts";
-import { type Sym, SymbolTable } from "../debug/symbols.ts";
+import type { Sym, SymbolTable } from "../debug/symbols.ts";
 import { Machine, type MachineOptions, type StopReason } from "../machine/machine.ts";
 import { timingModel } from "../timing/index.ts";
 import type { PhaseCounts } from "./counts.ts";
@@ -142,7 +142,6 @@ class Regions {
     processor.onStep = (now) => {
       if (now.rip === back && now.gpr(RSP) === stack + 8n) this.#begin(call, payload, now);
     };
-    processor.interruptSlice();
   }
 
   /** Counts from the next instruction on; with `cpu`, from the one that it is about to execute. */
@@ -173,7 +172,6 @@ class Regions {
     processor.onStep = step;
     processor.observer = this.#meter;
     if (cpu) step(cpu);
-    else processor.interruptSlice();
   }
 
   #finish(cpu: CpuState, call: string, payload: number): void {

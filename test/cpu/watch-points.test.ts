@@ -308,3 +308,25 @@ describe("watching does not change what the guest does", () => {
     expect(changing.machine.time).toBe(plain.machine.time);
   });
 });
+
+test("stepping that a watcher asks for begins at the watched instruction, and the watcher is told once", () => {
+  const machine = load([0x40, 0x40, 0x40, 0x40, 0x40], g.tripleFault); // INC EAX
+  const { processor } = machine;
+  const steps: [bigint, number][] = [];
+  let told = 0;
+  processor.watch(at(2), () => {
+    told++;
+    processor.onStep = (cpu) => {
+      steps.push([cpu.rip, instructionCount(machine)]);
+      if (cpu.rip === at(4)) processor.onStep = null;
+    };
+  });
+  machine.runSync();
+  expect(told).toBe(1);
+  expect(steps).toEqual([
+    [at(2), 2],
+    [at(3), 3],
+    [at(4), 4],
+  ]);
+  expect(machine.states[0]!.gpr32(0)).toBe(MAGIC + 5);
+});

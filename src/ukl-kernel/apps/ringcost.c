@@ -228,19 +228,19 @@ static const struct row {
 	void (*round)(u64 payload);
 } rows[] = {
 	{ "nothing", 0, empty },
-	{ "function call", 0, function_call },
-	{ "empty call", 0, call_empty },
+	{ "function", 0, function_call },
+	{ "empty", 0, call_empty },
 	{ "getppid", 0, call_getppid },
 	SIZES("read", read_zero),
 	SIZES("write", write_zero),
-	{ "write to pipe", 1, write_pipe }, { "write to pipe", PAGE, write_pipe },
-	{ "read from pipe", 1, read_pipe }, { "read from pipe", PAGE, read_pipe },
+	{ "pipe-write", 1, write_pipe }, { "pipe-write", PAGE, write_pipe },
+	{ "pipe-read", 1, read_pipe }, { "pipe-read", PAGE, read_pipe },
 	SIZES("send", send_socket),
 	SIZES("recv", receive_socket),
-	{ "page fault, heap", 0, fault_heap },
-	{ "page fault, stack", 0, fault_stack },
-	{ "thread switch", 0, switch_threads },
-	{ "thread create + join", 0, create_thread },
+	{ "fault-heap", 0, fault_heap },
+	{ "fault-stack", 0, fault_stack },
+	{ "switch", 0, switch_threads },
+	{ "thread", 0, create_thread },
 	{ "signal", 0, deliver_signal },
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -308,12 +308,12 @@ int main(void)
 
 	printf("ringcost: %d calls, %d rounds each; ns by the time-stamp counter, less an empty pair of markers\n",
 	       ROWS, ROUNDS);
-	printf("%-22s %7s %9s %9s %9s\n", "call", "bytes", "median", "least", "most");
+	printf("%-12s %7s %9s %9s %9s\n", "call", "bytes", "median", "least", "most");
 	for (int i = 0; i < ROWS; i++) {
 		qsort(ticks[i], ROUNDS, sizeof(u64), compare);
 		double nothing = i == 0 ? 0 : ticks[0][ROUNDS / 2];
 		double scale = 1e9 / per_second;
-		printf("%-22s %7lu %9.1f %9.1f %9.1f\n", rows[i].call, rows[i].payload,
+		printf("%-12s %7lu %9.1f %9.1f %9.1f\n", rows[i].call, rows[i].payload,
 		       (ticks[i][ROUNDS / 2] - nothing) * scale, (ticks[i][0] - nothing) * scale,
 		       (ticks[i][ROUNDS - 1] - nothing) * scale);
 	}

@@ -6,6 +6,7 @@ import {
   R_X86_64_64,
   R_X86_64_PC32,
   R_X86_64_PLT32,
+  STT_OBJECT,
   STT_TLS,
 } from "./elf-file.ts";
 
@@ -174,7 +175,9 @@ export function disassemble(
   elf: ElfFile,
   within: { readonly start: number; readonly end: number },
 ): Code[] {
-  const starts = [...new Set(elf.definedSymbols().map((symbol) => symbol.address))].sort((a, b) => a - b);
+  const symbols = elf.definedSymbols().filter(({ type }) => type !== STT_TLS);
+  const starts = [...new Set(symbols.map((symbol) => symbol.address))].sort((a, b) => a - b);
+  const data = new Set(symbols.filter(({ type }) => type === STT_OBJECT).map((symbol) => symbol.address));
   const result: Code[] = [];
   for (const { address, bytes } of elf.code()) {
     const first = Math.max(address, within.start);
@@ -184,6 +187,7 @@ export function disassemble(
     const instructions: Instruction[] = [];
     for (let i = 0; i + 1 < cuts.length; i++) {
       const [from, to] = [cuts[i]!, cuts[i + 1]!];
+      if (data.has(from)) continue;
       for (const instruction of decode(bytes.subarray(from - address, to - address), from)) {
         instructions.push(instruction);
       }

@@ -75,7 +75,8 @@ export async function linkImage(
     ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
     ...(process.env["UKL_EMU_UNDEFINED"] === undefined ? [] : ["--unresolved-symbols=ignore-all"]),
     kernel,
-    ...(application === null ? [] : [application.path]),
+    // The name by which the kernel starts it.
+    ...(application === null ? [] : ["--defsym=application_entry=_start", application.path]),
   ]);
   if (!ok)
     throw application === null

@@ -1,23 +1,14 @@
 /** The command line: picks the command and turns errors into one line and an exit code. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import yargs from "yargs";
 import { bootCommand } from "./boot.ts";
 import { buildCommand } from "./build.ts";
 import { oneLine, UserError } from "./errors.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { infoCommand } from "./info.ts";
+import { measureCommand } from "./measure.ts";
 import { modelsCommand } from "./models.ts";
 import { traceCommand } from "./trace.ts";
-
-/** From package.json, which is one directory up from dist/ and two from src/cli/. */
-function version(): string {
-  const up = ["..", join("..", "..")].map((path) => join(import.meta.dirname, path, "package.json"));
-  const file = up.find((path) => existsSync(path));
-  return file === undefined
-    ? "unknown"
-    : (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
+import { packageVersion } from "./version.ts";
 
 async function main(argv: readonly string[]): Promise<void> {
   await yargs([...argv])
@@ -28,11 +19,12 @@ async function main(argv: readonly string[]): Promise<void> {
     .command(bootCommand)
     .command(buildCommand)
     .command(infoCommand)
+    .command(measureCommand)
     .command(modelsCommand)
     .command(traceCommand)
     .demandCommand(1, "expected a command; ukl-emu --help lists them")
     .strict()
-    .version(version())
+    .version(packageVersion())
     .help()
     .detectLocale(false)
     .wrap(Math.min(110, process.stdout.columns ?? 100))

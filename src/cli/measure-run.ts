@@ -1,0 +1,201 @@
+/** What `ukl-emu measure` does: which images, which symbols, which output. */
+import { ImageError } from "../boot/index.ts";
+import { CpuModelError } from "../cpu/cpuid/index.ts";
+import { type Sym, SymbolError, SymbolTable } from "../debug/symbols.ts";
+import { CampaignError, report as makeReport, measureImages } from "../measure/campaign.ts";
+import { csvReport } from "../measure/csv.ts";
+import { loadEffectsDecoder } from "../measure/instruction-effects.ts";
+import { nearNames } from "../measure/near-names.ts";
+import { MarkerError, MeterError, type Run, runRegions } from "../measure/regions.ts";
+import type { Report } from "../measure/report.ts";
+import { EMPTY_PAIR, rowsOf } from "../measure/statistics.ts";
+import { textReport } from "../measure/text-table.ts";
+import { TimingModelError } from "../timing/index.ts";
+import { UserError } from "./errors.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { openOutputs, readInput } from "./files.ts";
+import { mechanismsImage, ringcostImages } from "./measure-images.ts";
+import { FileOutput } from "./output.ts";
+import { packageVersion } from "./version.ts";
+
+export interface MeasureOptions {
+  readonly link: readonly string[] | undefined;
+  readonly calls: readonly string[] | undefined;
+  readonly payloads: readonly number[] | undefined;
+  readonly model: string;
+  readonly image: string | undefined;
+  readonly between: readonly [string, string] | undefined;
+  readonly count: number | undefined;
+  readonly symbols: string | undefined;
+  readonly initrd: string | undefined;
+  readonly append: string | undefined;
+  readonly maxInstructions: number | undefined;
+  /** Bytes. */
+  readonly memory: number | undefined;
+  readonly cpu: string | undefined;
+  readonly format: "text" | "json" | "csv";
+  readonly html: string | undefined;
+}
+
+const MEMORY = 64 << 20;
+const MECHANISMS = "mechanisms";
+
+const say = (text: string): void => {
+  process.stderr.write(`ukl-emu: ${text}\n`);
+};
+
+/** A word of a shell command, quoted where it has to be. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** @param args of the command line, for the report. @returns the process's exit code */
+export async function runMeasure(options: MeasureOptions, args: readonly string[]): Promise<number> {
+  try {
+    // A file that cannot be written is told before minutes are spent.
+    const [htmlFile] = options.html === undefined ? [] : openOutputs([options.html]);
+    const command = ["ukl-emu", ...args.map(shellWord)].join(" ");
+    const report = await (options.image === undefined
+      ? measurePackage(options, command)
+      : measureImage(options, options.image, command));
+    const text = { text: textReport, json: jsonReport, csv: csvReport }[options.format];
+    await print(await text(report));
+    if (htmlFile !== undefined) {
+      const { htmlReport } = await import("../measure/html.ts");
+      const output = new FileOutput(options.html!, htmlFile);
+      for (const byte of Buffer.from(htmlReport(report))) output.byte(byte);
+      await output.end();
+      say(`${options.html}: written`);
+    }
+    return ExitCode.SUCCESS;
+  } catch (error) {
+    throw userError(error, options);
+  }
+}
+
+function jsonReport(report: Report): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    // A reader that has gone wants no more.
+    process.stdout.on("error", () => resolve());
+    process.stdout.write(text, () => resolve());
+  });
+}
+
+function userError(error: unknown, { image, memory }: MeasureOptions): unknown {
+  const expected = [TimingModelError, CpuModelError, CampaignError, MeterError];
+  if (expected.some((kind) => error instanceof kind)) return new UserError((error as Error).message);
+  if (error instanceof MarkerError || error instanceof ImageError || error instanceof SymbolError) {
+    return new UserError(`${image ?? "images"}: ${error.message}`);
+  }
+  if (error instanceof RangeError && memory !== undefined) return new UserError(`--memory: ${error.message}`);
+  return error;
+}
+
+async function measurePackage(options: MeasureOptions, command: string): Promise<Report> {
+  const { calls, payloads } = options;
+  const onlyMechanisms = calls?.every((call) => call === MECHANISMS);
+  const withMechanisms = calls === undefined ? !(options.link || payloads) : calls.includes(MECHANISMS);
+  const images = onlyMechanisms ? [] : ringcostImages(options.link);
+  const mechanisms = withMechanisms ? mechanismsImage() : null;
+  const total = images.length + (mechanisms === null ? 0 : 1);
+  let done = 0;
+  const report = await measureImages({
+    ...{ images, mechanisms, command, version: packageVersion(), model: options.model },
+    memory: options.memory ?? MEMORY,
+    ...(options.cpu === undefined ? {} : { cpu: options.cpu }),
+    wanted: wantedBy(options),
+    onImage: ({ mode, rows }, seconds) => {
+      done++;
+      say(`measured ${mode}: ${rows.length} rows in ${seconds.toFixed(1)} s (${done} of ${total} images)`);
+    },
+  });
+  checkFound(options, report);
+  return report;
+}
+
+/** A function call is what system calls are compared with: it comes with the empty one. */
+function wantedBy({ calls, payloads }: MeasureOptions): (call: string, payload: number) => boolean {
+  const names = calls && new Set(calls.includes("empty") ? [...calls, "function"] : calls);
+  return (call, payload) => (names?.has(call) ?? true) && (payloads?.includes(payload) ?? true);
+}
+
+/** Every call and payload that was asked for is somewhere. */
+function checkFound({ calls = [], payloads = [] }: MeasureOptions, { images }: Report): void {
+  const rows = images.flatMap((image) => image.rows);
+  for (const call of calls) {
+    if (call === MECHANISMS || rows.some((row) => row.call === call)) continue;
+    throw new UserError(
+      `--calls: expected a call that ringcost makes, found "${call}": ukl-emu measure lists them`,
+    );
+  }
+  for (const payload of payloads) {
+    if (rows.some((row) => row.payload === payload)) continue;
+    throw new UserError(
+      `--payload: expected a size that ringcost uses (1, 256, 1024, 4096, 8192), found ${payload}`,
+    );
+  }
+}
+
+async function measureImage(options: MeasureOptions, file: string, command: string): Promise<Report> {
+  const { symbols: symbolFile, between, count, initrd, append, maxInstructions, cpu, model } = options;
+  const image = readInput(file, "a kernel image");
+  const symbols = loadSymbols(symbolFile ?? file, image, symbolFile !== undefined);
+  const where = symbolFile ?? file;
+  const pair =
+    between && ([findSymbol(symbols, between[0], where), findSymbol(symbols, between[1], where)] as const);
+  let rounds = 0;
+  const run = await runRegions({
+    ...{ image, symbols },
+    decode: await loadEffectsDecoder(),
+    machine: { memory: options.memory ?? MEMORY, timing: model, ...(cpu === undefined ? {} : { cpu }) },
+    ...(pair === undefined ? {} : { between: pair }),
+    ...(count === undefined ? {} : { count }),
+    ...(append === undefined ? {} : { commandLine: append }),
+    ...(initrd === undefined ? {} : { initrd: readInput(initrd, "an initial RAM disk") }),
+    ...(maxInstructions === undefined ? {} : { maxInstructions }),
+    wanted: (call, payload) => call === "" || call === EMPTY_PAIR || wantedBy(options)(call, payload),
+    onRound: () => {
+      rounds++;
+      if (rounds % 1000 === 0) say(`${rounds} rounds`);
+    },
+  });
+  const rows = rowsOf(run.rounds);
+  if (rows.length === 0) throw new UserError(notReached(file, between, run));
+  say(`measured ${file}: ${run.rounds.length} rounds, ended by ${run.stop.kind}`);
+  const measured = { file, mode: file, rows, instructions: run.instructions };
+  return makeReport({ model, command, version: packageVersion() }, [measured], null);
+}
+
+function notReached(file: string, between: MeasureOptions["between"], { stop, instructions }: Run): string {
+  const what = between === undefined ? "measure_begin and measure_end" : between.join(" and then ");
+  return `${file}: expected it to reach ${what}, found ${stop.kind} after ${instructions} instructions`;
+}
+
+/** @throws UserError */
+function loadSymbols(path: string, image: Uint8Array, isSeparate: boolean): SymbolTable {
+  const bytes = isSeparate ? readInput(path, "an ELF file or System.map") : image;
+  try {
+    return SymbolTable.load(bytes);
+  } catch (error) {
+    if (!(error instanceof SymbolError)) throw error;
+    const remedy = isSeparate ? "" : "; name an ELF file or System.map with --symbols";
+    throw new UserError(`${path}: ${error.message}${remedy}`);
+  }
+}
+
+/** @throws UserError */
+function findSymbol(symbols: SymbolTable, name: string, file: string): Sym {
+  const found = symbols.byName(name);
+  if (found !== undefined) return found;
+  const near = nearNames(
+    name,
+    [...symbols].map((symbol) => symbol.name),
+  );
+  const hint = near.length === 0 ? "" : `; near it: ${near.join(", ")}`;
+  throw new UserError(
+    `--between: expected a symbol of ${file}, found no ${name} among ${symbols.size}${hint}`,
+  );
+}

@@ -122,24 +122,27 @@ class Build {
     const options = this.#options;
     const inputs = this.#inputs();
     const decode = await loadDecoder();
-    const objects = await compileKernel({
-      toolchain: this.#toolchain,
-      defines: kernelDefines(options),
-      cache: options.cache ?? defaultCache(),
-      onProgress: options.onProgress,
-    });
-    const kernel = await combineKernel(objects, this.#work);
-
+    // The application first: whoever writes it waits for its errors.
     const linked = isLinked(options.link);
+    const own = ["apps/ukl.c", "link/unmapself.c"];
+    const objects = linked ? await this.#objects(inputs, true, "application", own) : [];
     const program = linked ? null : await this.#program(inputs, decode);
     const files: GuestFile[] =
       program === null ? [] : [{ path: "/init", data: program.data, permissions: 0o755 }];
     for (const file of options.extraFiles ?? []) files.push(await this.#extraFile(file));
     const initramfs = makeInitramfs(files);
 
-    const { image, symbols } = linked
-      ? await this.#linkedImage(kernel, inputs, initramfs, decode)
-      : await this.#plainImage(kernel, program!.symbols, initramfs);
+    const kernelObjects = await compileKernel({
+      toolchain: this.#toolchain,
+      defines: kernelDefines(options),
+      cache: options.cache ?? defaultCache(),
+      onProgress: options.onProgress,
+    });
+    const kernel = await combineKernel(kernelObjects, this.#work);
+    const { image, symbols } =
+      program === null
+        ? await this.#linkedImage(kernel, objects, initramfs, decode)
+        : await this.#plainImage(kernel, program.symbols, initramfs);
     return {
       image,
       link: options.link,
@@ -212,7 +215,7 @@ class Build {
     }
     const elf = new ElfFile(readFileSync(path), path);
     const code = disassemble(decode, elf, { start: 0, end: Number.POSITIVE_INFINITY });
-    await this.#checkCalls(elf, code, branchTargets(elf, code), path);
+    await this.#checkCalls(elf, code, branchTargets(elf, code));
     const symbols = isForeign
       ? foreignSymbols(elf)
       : programSymbols(elf, {
@@ -231,12 +234,7 @@ class Build {
     return { data: isForeign ? elf.bytes : await strip(rewritten, join(this.#work, "init")), symbols };
   }
 
-  async #checkCalls(
-    elf: ElfFile,
-    code: readonly Code[],
-    targets: ReadonlySet<number>,
-    name: string,
-  ): Promise<void> {
+  async #checkCalls(elf: ElfFile, code: readonly Code[], targets: ReadonlySet<number>): Promise<void> {
     const calls = await constantCalls(code, targets);
     this.#missing = missingCalls(
       calls,
@@ -248,7 +246,7 @@ class Build {
       const some = this.#missing.slice(0, 6).join(", ");
       const more = this.#missing.length > 6 ? ` and ${this.#missing.length - 6} more` : "";
       throw new BuildError(
-        `${basename(name)}: expected only system calls that this kernel has, found ${some}${more}: ` +
+        `${this.#options.inputs[0]}: expected only system calls that this kernel has, found ${some}${more}: ` +
           "with --allow-missing-calls they return ENOSYS",
       );
     }
@@ -284,11 +282,10 @@ class Build {
   }
 
   /** Kernel and application in one. */
-  async #linkedImage(kernel: string, inputs: readonly Input[], initramfs: Uint8Array, decode: DecodeRange) {
+  async #linkedImage(kernel: string, own: readonly string[], initramfs: Uint8Array, decode: DecodeRange) {
     const output = join(this.#work, "image.elf");
     const shortcuts = this.#options.link === "shortcut" ? [await this.#shortcuts()] : [];
-    const own = ["apps/ukl.c", "link/unmapself.c"];
-    const objects = [...shortcuts, ...(await this.#objects(inputs, true, "application", own))];
+    const objects = [...shortcuts, ...own];
     const application = await combineApplication(this.#toolchain, objects, this.#work);
 
     const link = async (sizes: ImageSizes) => {
@@ -316,7 +313,7 @@ class Build {
     };
 
     const { linked, code, targets, redZones, rewrites, symbols, sizes } = await linkUntilStable(link);
-    await this.#checkCalls(linked.elf, code, targets, inputs[0]!.path);
+    await this.#checkCalls(linked.elf, code, targets);
     this.#checkRedZones(redZones.names);
     const stubsAddress = linked.elf.addressOf("ukl_stubs_start");
     const stubs = { address: stubsAddress, bytes: linked.elf.at(stubsAddress, sizes.stubs) };

@@ -68,6 +68,22 @@ describe("cycles", () => {
     },
   );
 
+  test("are exact for watch points, in blocks as in single steps", () => {
+    const cycles = [false, true].map((step) => {
+      const made = machine("skylake", cpuid, g.spin(30), cpuid, g.tripleFault);
+      if (step) made.processor.onStep = () => {};
+      const seen: number[] = [];
+      // DEC ECX, JNZ, and the CPUID behind them.
+      for (const offset of [7, 8, 10]) {
+        made.processor.watch(BigInt(g.ENTRY + offset), () => seen.push(made.cycles));
+      }
+      made.runSync();
+      return seen;
+    });
+    expect(cycles[0]).toHaveLength(61);
+    expect(cycles[0]).toEqual(cycles[1]);
+  });
+
   test("run again, are the same, with the time and the instructions", () => {
     const run = () => {
       const made = machine("zen4", g.spin(70_000), repStos(3000), g.powerOff);

@@ -80,6 +80,7 @@ void processor_init(void);
 void tss_set_stack(u64 top);		/* the stack that exceptions from ring 3 enter on */
 
 /* arch/traps.c */
+const char *exception_name(u64 vector);
 struct registers;
 /* Whether `frame` was taken in the application (ring 3 or ring 0), not in the kernel. */
 bool from_application(const struct registers *frame);

@@ -44,6 +44,7 @@ struct process {
 	bool ring0;			/* its threads run at CPL 0 */
 	int exit_status;		/* as wait4 reports it */
 	int exit_signal;		/* to the parent at the end: SIGCHLD, or what clone asked for */
+	int nice;
 	bool exiting;			/* every thread is on its way to its end */
 	bool stopped;			/* by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU */
 	int stop_signal;		/* that stopped or continued it last */
@@ -84,6 +85,7 @@ struct thread {
 	struct list sleep;		/* among the sleepers while it has a wake_time */
 	u64 fs_base;
 	u64 signal_mask, saved_mask;
+	u64 signals_awaited;		/* by rt_sigtimedwait: they end its wait although blocked */
 	struct signal_queue pending;	/* signals for this thread alone */
 	bool restore_mask;		/* sigsuspend: saved_mask comes back after the handler */
 	u64 wake_time;			/* ns; 0: no timeout */
@@ -95,6 +97,7 @@ struct thread {
 	u64 futex_address;
 	u32 futex_bits;
 	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
+	u64 unmap_start, unmap_size;	/* its own stack, which it gave back while it needed it: sys_munmap() */
 	struct space *last_space;	/* dead, the last of its process: the address space to be freed */
 	struct process *last_process;	/* and the process, if nobody waits for it */
 	struct sigaltstack signal_stack;
@@ -227,6 +230,7 @@ void signal_queue_clear(struct signal_queue *queue, u64 signals);
 bool signal_queue_take(struct signal_queue *queue, u64 wanted, struct signal_info *info);
 void signal_post(struct process *process, const struct signal_info *info);
 void signal_post_thread(struct thread *thread, const struct signal_info *info);
+long signal_info_to_user(void *to, const struct signal_info *info);	/* as a siginfo_t */
 long signal_frame_push(struct registers *frame, const struct signal_info *info,
 		       const struct kernel_sigaction *action, u64 mask);
 void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */

@@ -7,6 +7,7 @@
 #define SYS_EMPTY 511
 #ifdef __ASSEMBLER__
 #define ERESTARTSYS 512		/* errno.h */
+#define ERESTARTNOHAND 514
 #endif
 
 #endif

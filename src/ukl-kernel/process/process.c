@@ -68,15 +68,38 @@ struct process *process_create(struct process *parent, int pid)
 	if (parent) {
 		process->parent = parent;
 		process->parent_pid = parent->pid;
-		process->group = parent->group;
-		process->session = parent->session;
-		process->ring0 = parent->ring0;
-		process->umask = parent->umask;
-		memcpy(process->name, parent->name, sizeof process->name);
 		list_add_tail(&parent->children, &process->sibling);
 	}
 	list_add_tail(&all_processes, &process->link);
 	return process;
+}
+
+/* Gives back what a process holds beside its address space, which may be in use until its last thread is gone. */
+void process_release(struct process *process)
+{
+	if (process->files)
+		files_unref(process->files);
+	if (process->actions && --process->actions->references == 0)
+		kfree(process->actions);
+	if (process->directory)
+		inode_unref(process->directory);
+	if (process->executable)
+		inode_unref(process->executable);
+	process->files = NULL;
+	process->actions = NULL;
+	process->directory = process->executable = NULL;
+}
+
+/* The end of a process that was waited for, or that could not be completed. It has no thread. */
+void process_free(struct process *process)
+{
+	process_release(process);
+	if (process->space)
+		space_unref(process->space);
+	signal_queue_clear(&process->pending, ~0UL);
+	list_remove(&process->sibling);
+	list_remove(&process->link);
+	kfree(process);
 }
 
 struct thread *thread_create(struct process *process, int tid)
@@ -111,6 +134,8 @@ void thread_free(struct thread *thread)
 	signal_queue_clear(&thread->pending, ~0UL);
 	if (thread->last_space)
 		space_unref(thread->last_space);
+	if (thread->last_process)
+		process_free(thread->last_process);
 	kfree((void *)(thread->kernel_stack_top - KERNEL_STACK_SIZE));
 	kfree(thread);
 }

@@ -73,7 +73,6 @@ void schedule(void)
 	}
 	if (to != from) {
 		account(from, to);
-		thread_activate(from, to);
 		switch_to(from, to);
 	}
 	irq_restore(flags);
@@ -138,8 +137,10 @@ long wait_sleep(struct wait_queue *queue, u64 deadline)
 {
 	struct thread *thread = current_thread();
 
-	if (signal_pending(thread))
+	if (signal_pending(thread)) {
+		set_exit_work();
 		return -EINTR;
+	}
 	if (deadline != 0 && time_now() >= deadline)
 		return -ETIMEDOUT;
 	sleep_on(queue, deadline);

@@ -25,11 +25,18 @@ PHASE entry_ukl
 #if STACK_SWITCH
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 #else
-	leaq	(8 - RED_ZONE)(%rsp), %rsp
+	cmpq	$SYSTEM_CALLS_MAX, %rax
+	jae	1f
+	btq	%rax, kernel_stack_calls
+	jc	2f
+1:	leaq	(8 - RED_ZONE)(%rsp), %rsp
 	andq	$-16, %rsp
 	testb	%al, -4096(%rsp)	/* the kernel must not fault on its stack: stack_probe() */
 	testb	%al, -8192(%rsp)
 	testb	%al, -12288(%rsp)
+	jmp	3f
+2:	movq	%gs:PERCPU_KERNEL_STACK, %rsp
+3:
 #endif
 	pushq	$KERNEL_SS
 	pushq	%r11
@@ -106,21 +113,38 @@ PHASE exit_byp
 	leaq	(RED_ZONE - 8)(%rsp), %rsp
 	cmpq	$-ERESTARTSYS, %rax
 	je	1f
+	cmpq	$-ERESTARTNOHAND, %rax
+	je	1f
 	ret
 1:	movq	%rcx, %rax
 	jmp	entry_ukl
 PHASE_END exit_byp
 
-/* rt_sigreturn, pause, clone, fork, vfork, execve, rt_sigsuspend, ppoll, pselect6: bit n is number n. */
+/* munmap, rt_sigreturn, pause, clone, fork, vfork, execve, rt_sigsuspend, ppoll, pselect6, clone3: bit n is number n. */
 	.section .rodata
 	.balign	8
 full_frame_calls:
-	.quad	1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59
+	.quad	1 << 11 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59
 	.quad	0
 	.quad	1 << (130 - 128)
 	.quad	0
 	.quad	1 << (270 - 256) | 1 << (271 - 256)
-	.quad	0, 0, 0
+	.quad	0, 1 << (435 - 384), 0
+#endif
+
+#if !STACK_SWITCH
+/*
+ * After clone, vfork and execve the application's stack is somebody else's or gone, and exit gives it back: clone,
+ * fork, vfork, execve, exit, exit_group, clone3.
+ */
+	.section .rodata
+	.balign	8
+kernel_stack_calls:
+	.quad	1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60
+	.quad	0, 0
+	.quad	1 << (231 - 192)
+	.quad	0, 0
+	.quad	1 << (435 - 384), 0
 #endif
 #endif
 

@@ -4,9 +4,8 @@
 #include "page-table.h"
 #include "process.h"
 
-/* si_code of fault signals (include/uapi/asm-generic/siginfo.h). */
-enum { SEGV_MAPERR = 1, SEGV_ACCERR = 2, FPE_INTDIV = 1, ILL_ILLOPN = 2, BUS_ADRALN = 1, TRAP_BRKPT = 1, TRAP_TRACE = 2,
-       SI_KERNEL = 0x80 };
+/* More of si_code (include/uapi/asm-generic/siginfo.h). */
+enum { BUS_ADRALN = 1, TRAP_TRACE = 2 };
 
 enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
 
@@ -32,6 +31,8 @@ static const struct exception exceptions[32] = {
 	[18] = { "#MC: machine check", 0, 0 },
 	[19] = { "#XM: SIMD floating-point error", SIGFPE, SI_KERNEL },
 };
+
+const char *exception_name(u64 vector) { return vector < 32 ? exceptions[vector].name : "interrupt"; }
 
 struct fixup { u64 instruction, target; };
 extern const struct fixup fixups_start[], fixups_end[];

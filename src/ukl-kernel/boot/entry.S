@@ -7,6 +7,8 @@
 #include "registers.h"
 
 #define PHYSICAL(symbol)	((symbol) - KERNEL_BASE)
+#define DIRECT_MAP		0xffff888000000000	/* mm.h */
+#define KERNEL_BASE		0xffffffff80000000
 #define PML4_DIRECT_MAP		273	/* bits 47-39 of DIRECT_MAP and of KERNEL_BASE */
 #define PML4_KERNEL		511
 #define PDPT_KERNEL		510
@@ -105,7 +107,8 @@ high_half:
 	rep stosq
 	movq	$boot_stack_top, %rsp
 	xorl	%ebp, %ebp
-	movq	%rbx, %rdi
+	movq	$DIRECT_MAP, %rdi
+	addq	%rbx, %rdi
 	call	kernel_main
 	ud2
 

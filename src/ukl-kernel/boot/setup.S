@@ -1,11 +1,16 @@
 /*
  * The real-mode part of the image: the setup header of the Linux boot protocol (Documentation/arch/x86/
- * boot.rst, version 2.12) and the code that a 16-bit boot loader jumps to, which enters protected mode and
- * jumps to the 32-bit entry point. A 32- or 64-bit boot loader reads the header and never runs this.
+ * boot.rst, version 2.12) and the code that a 16-bit boot loader jumps to: it asks the BIOS for the memory map,
+ * enters protected mode and jumps to the 32-bit entry point. A 32- or 64-bit boot loader reads the header and never runs this.
  */
 #define SETUP_SECTORS   1		/* after the first: the header and the code below fit */
 #define CODE32_START    0x100000
 #define LOADED_HIGH     0x01            /* loadflags: the protected-mode code is at 1 MiB */
+#define BOOT_PARAMS     0x1000          /* from the start of these sectors */
+#define BP_E820_ENTRIES 0x1e8           /* offsets in boot_params (zero-page.rst) */
+#define BP_E820_TABLE   0x2d0
+#define E820_MAX        128
+#define SMAP            0x534d4150
 #define XLF_KERNEL_64   0x01            /* xloadflags: 64-bit entry point at +0x200 */
 
 	.section .setup, "ax"
@@ -56,25 +61,57 @@ setup_start:
 	.long   init_size_bytes         /* init_size: the image and its .bss */
 	.long   0                       /* handover_offset: no EFI entry */
 
+header_end:
+
 /* CS is the load segment plus 0x20; SS:SP is the loader's stack. */
 start_of_setup:
 	cli
 	cld
 	movw    %cs, %ax
-	movzwl  %ax, %esi
-	subl    $0x20, %esi
-	shll    $4, %esi                /* ESI: this sector's address, which is also boot_params'. */
+	subw    $0x20, %ax
+	movw    %ax, %ds                /* DS: these sectors */
+	addw    $(BOOT_PARAMS / 16), %ax
+	movw    %ax, %es                /* ES: boot_params, in the memory after them that is the kernel's */
+	movzwl  %ax, %ebp
+	shll    $4, %ebp                /* EBP: its address */
+	xorw    %di, %di
+	xorl    %eax, %eax
+	movw    $1024, %cx
+	rep stosl
+	movw    $0x1f1, %si             /* the header, as the loader filled it in */
+	movw    %si, %di
+	movw    $(header_end - setup_start - 0x1f1), %cx
+	rep movsb
+
+	movw    $BP_E820_TABLE, %di     /* INT 15h, EAX = E820h: one range of memory a call (ACPI 6.5, 15.1) */
+	xorl    %ebx, %ebx
+1:	movl    $0xe820, %eax
+	movl    $20, %ecx
+	movl    $SMAP, %edx
+	int     $0x15
+	jc      2f
+	cmpl    $SMAP, %eax
+	jne     2f
+	addw    $20, %di
+	incb    %es:BP_E820_ENTRIES
+	cmpb    $E820_MAX, %es:BP_E820_ENTRIES
+	jae     2f
+	testl   %ebx, %ebx
+	jnz     1b
+2:	cli
 
 	inb     $0x92, %al              /* A20: System Control Port A bit 1; bit 0 would reset. */
 	orb     $2, %al
 	andb    $0xfe, %al
 	outb    %al, $0x92
 
-	leal    (gdt - setup_start)(%esi), %eax
+	movl    %ebp, %esi
+	subl    $BOOT_PARAMS, %ebp
+	leal    (gdt - setup_start)(%ebp), %eax
 	movl    %eax, %cs:(gdt_pointer - setup_start - 0x200 + 2)
 	lgdtl   %cs:(gdt_pointer - setup_start - 0x200)
 
-	leal    (enter_protected - setup_start)(%esi), %eax
+	leal    (enter_protected - setup_start)(%ebp), %eax
 	pushl   $0x10
 	pushl   %eax
 	movl    %cr0, %eax

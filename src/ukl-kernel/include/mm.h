@@ -18,6 +18,9 @@ void pages_init(const struct boot_params *boot);
 void pages_release(paddr_t start, paddr_t end);	/* hands memory over: all whole pages of the range */
 void *pages_alloc(u32 order);		/* direct map; not zeroed, references 1; NULL if memory is used up */
 void pages_free_block(void *at, u32 order);
+u32 block_order(const void *block);
+void page_mark(void *page, u8 mark);	/* for the heap: a number with the page of `page`, 0 at first */
+u8 page_marked(const void *page);
 paddr_t page_alloc(void);		/* one zeroed page, references 1; 0 if memory is used up */
 void page_ref(paddr_t page);
 void page_unref(paddr_t page);		/* frees the last */

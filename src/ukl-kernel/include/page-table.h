@@ -13,6 +13,8 @@ enum {
 /* Page-fault error code (SDM vol. 3A 4.7). */
 enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
 
+#define TABLE_SPAN	(2UL << 20)	/* what one page table maps */
+
 #define BOOT_MAPPED	(1UL << 30)	/* what entry.S maps */
 
 extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
@@ -21,6 +23,10 @@ extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
 void direct_map_extend(paddr_t end);
 /* The entry for a page; `create`: makes missing tables. NULL: no table, or no memory for it. */
 u64 *page_entry(struct space *space, vaddr_t address, bool create);
+/* An entry for a page of a region with these REGION_ flags. */
+u64 page_rights(paddr_t page, u32 flags);
+/* Unmaps and drops the pages of a range; its regions stay. */
+void pages_unmap(struct space *space, vaddr_t start, vaddr_t end);
 /* Frees all pages and tables of the user half. */
 void page_tables_free(struct space *space);
 /* Forgets translations: of one page, or of all (of the whole user half). Of `space` if it is loaded. */

@@ -11,14 +11,14 @@ static const struct image_symbol *find(const struct image_symbols *table, u64 ad
 	u32 low = 0, high = table->count;
 	while (low < high) {
 		u32 middle = (low + high) / 2;
-		if (table->symbol[middle].address <= address)
+		if (table->symbols[middle].address <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	if (!low)
 		return NULL;
-	const struct image_symbol *symbol = &table->symbol[low - 1];
+	const struct image_symbol *symbol = &table->symbols[low - 1];
 	if (symbol->size && address - symbol->address >= symbol->size)
 		return NULL;
 	return symbol;
@@ -35,5 +35,5 @@ const char *symbol_at(u64 address, u64 *offset)
 	if (!symbol)
 		return NULL;
 	*offset = address - symbol->address;
-	return (const char *)&table->symbol[table->count] + (symbol->name & 0xffffff);
+	return (const char *)&table->symbols[table->count] + (symbol->name & 0xffffff);
 }

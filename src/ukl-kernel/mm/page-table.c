@@ -59,10 +59,11 @@ u64 *page_entry(struct space *space, vaddr_t address, bool create)
 	return &table[index_at(address, 0)];
 }
 
+/* Pages that are mapped for the application (PTE_USER) are the space's; zpoline's page is not. */
 static void table_free(u64 *table, int level)
 {
 	for (int i = 0; i < ENTRIES; i++) {
-		if (!(table[i] & PTE_PRESENT))
+		if (!(table[i] & PTE_USER))
 			continue;
 		if (level > 0)
 			table_free(table_at(table[i]), level - 1);

@@ -3,6 +3,7 @@
  * A block of 2^order pages is free as a whole, or split in two halves, its buddies. Per page there is one
  * struct page, of which a block's first is the one that counts.
  */
+#include "arch.h"
 #include "boot.h"
 #include "image.h"
 #include "page-table.h"
@@ -13,8 +14,9 @@
 struct page {
 	u16 references;		/* 0: free, or not the first of its block */
 	u8 order;
-	bool free;
+	u8 use;			/* IN_USE, FREE, or what the heap marks its pages with */
 };
+enum { IN_USE = 0, FREE = 0xff };
 
 static struct page *pages;	/* by frame number, for all memory up to memory_end */
 static paddr_t memory_end;
@@ -28,13 +30,13 @@ static void block_free(paddr_t block, u32 order)
 	free_count += 1UL << order;
 	for (; order + 1 < ORDERS; order++) {
 		paddr_t buddy = block ^ PAGE_SIZE << order;
-		if (buddy >= memory_end || !page_of(buddy)->free || page_of(buddy)->order != order)
+		if (buddy >= memory_end || page_of(buddy)->use != FREE || page_of(buddy)->order != order)
 			break;
 		list_remove(direct(buddy));
-		page_of(buddy)->free = false;
+		page_of(buddy)->use = IN_USE;
 		block = MIN(block, buddy);
 	}
-	*page_of(block) = (struct page){ .order = (u8)order, .free = true };
+	*page_of(block) = (struct page){ .order = (u8)order, .use = FREE };
 	list_add_tail(&free_blocks[order], direct(block));
 }
 
@@ -51,7 +53,7 @@ static paddr_t block_alloc(u32 order)
 	while (found > order) {
 		found--;
 		paddr_t half = block + (PAGE_SIZE << found);
-		*page_of(half) = (struct page){ .order = (u8)found, .free = true };
+		*page_of(half) = (struct page){ .order = (u8)found, .use = FREE };
 		list_add_tail(&free_blocks[found], direct(half));
 	}
 	*page_of(block) = (struct page){ .references = 1, .order = (u8)order };
@@ -100,6 +102,9 @@ void page_unref(paddr_t page)
 	irq_restore(flags);
 }
 
+void page_mark(void *page, u8 mark) { page_of(direct_to_physical(page))->use = mark; }
+u8 page_marked(const void *page) { return page_of(direct_to_physical(page))->use; }
+u32 block_order(const void *block) { return page_of(direct_to_physical(block))->order; }
 u32 page_references(paddr_t page) { return page_of(page)->references; }
 u64 pages_free(void) { return free_count; }
 u64 pages_total(void) { return total_count; }

@@ -1,0 +1,75 @@
+/* Page faults: the first access to a page brings it, the first write to a shared one copies it. */
+#include "file.h"
+#include "page-table.h"
+
+u64 page_rights(paddr_t page, u32 flags)
+{
+	const u32 access = REGION_READ | REGION_WRITE | REGION_EXECUTE;
+	u64 entry = page | PTE_USER;
+	if (flags & access)
+		entry |= PTE_PRESENT;	/* PROT_NONE: the page is kept, not present */
+	if (flags & REGION_WRITE)
+		entry |= PTE_WRITE;
+	if (!(flags & REGION_EXECUTE))
+		entry |= PTE_NO_EXECUTE;
+	return entry;
+}
+
+static bool allowed(const struct region *region, u32 error)
+{
+	if (error & FAULT_FETCH)
+		return region->flags & REGION_EXECUTE;
+	if (error & FAULT_WRITE)
+		return region->flags & REGION_WRITE;
+	return region->flags & (REGION_READ | REGION_WRITE | REGION_EXECUTE);
+}
+
+/* A new page with the region's content at `address`; 0: no memory, or the file cannot be read. */
+static paddr_t page_with_content(const struct region *region, vaddr_t address)
+{
+	paddr_t page = page_alloc();
+	u64 offset = address - region->start;
+	if (!page || !region->file || offset >= region->file_bytes)
+		return page;
+	u64 size = MIN(PAGE_SIZE, region->file_bytes - offset);
+	if (region->file->operations->read_kernel(region->file, direct(page), size, region->offset + offset) < 0) {
+		page_unref(page);
+		return 0;
+	}
+	return page;
+}
+
+bool space_fault(struct space *space, vaddr_t address, u32 error)
+{
+	address = ALIGN_DOWN(address, PAGE_SIZE);
+	struct region *region = space_region(space, address);
+	if (!region || !allowed(region, error))
+		return false;
+	u64 *entry = page_entry(space, address, true);
+	if (!entry)
+		return false;
+	paddr_t page = *entry & PTE_ADDRESS;
+	u32 rights = region->flags;
+	if (!page) {
+		page = page_with_content(region, address);
+		if (!page)
+			return false;
+		*entry = page_rights(page, rights);
+		return true;
+	}
+	if (page_references(page) > 1 && !(region->flags & REGION_SHARED)) {
+		if (error & FAULT_WRITE) {
+			paddr_t copy = page_alloc();
+			if (!copy)
+				return false;
+			memcpy(direct(copy), direct(page), PAGE_SIZE);
+			page_unref(page);
+			page = copy;
+		} else {
+			rights &= ~(u32)REGION_WRITE;	/* still shared: a later write copies it */
+		}
+	}
+	*entry = page_rights(page, rights);
+	tlb_flush_page(space, address);
+	return true;
+}

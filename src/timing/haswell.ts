@@ -29,7 +29,7 @@ export const haswell: ModelData = {
     "bit-test": llvm(0.5),
     multiply: llvm(1),
     "multiply-wide": llvm(1),
-    "divide.8": llvm(10),
+    "divide.8": assumed(10, "as on Skylake"),
     loop: llvm(2),
     call: uops(1),
     leave: llvm(0.5),

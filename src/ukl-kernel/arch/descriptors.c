@@ -13,10 +13,9 @@
 struct tss {
 	u32 reserved0;
 	u64 rsp[3];
+	u64 ist[8];		/* [0] is reserved */
 	u64 reserved1;
-	u64 ist[8];		/* [0] does not exist */
-	u64 reserved2;
-	u16 reserved3, io_map_base;
+	u16 reserved2, io_map_base;
 } __attribute__((packed));
 
 struct gate {			/* SDM vol. 3A figure 6-8 */

@@ -1,4 +1,4 @@
-/** Direct branches and near returns in code, found by disassembly: what may leave a range of addresses. */
+/** Branches that may leave a range of addresses, found by disassembly. */
 
 export interface DirectBranch {
   readonly kind: "call" | "jump";
@@ -12,9 +12,17 @@ export interface NearReturn {
   readonly released: number;
 }
 
+/** JMP with a general register: where it leads is in the register. */
+export interface RegisterJump {
+  readonly address: bigint;
+  /** Number of the register, as encoded. */
+  readonly register: number;
+}
+
 export interface Branches {
   readonly direct: DirectBranch[];
   readonly returns: NearReturn[];
+  readonly jumps: RegisterJump[];
 }
 
 /** Looks at 64-bit code from its first byte on. */
@@ -22,9 +30,9 @@ export type BranchScanner = (code: Uint8Array, rip: bigint) => Branches;
 
 /** Loads iced-x86, which takes a moment. */
 export async function loadBranchScanner(): Promise<BranchScanner> {
-  const { Decoder, DecoderOptions, FlowControl, Instruction, OpKind } = await import("iced-x86");
+  const { Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register } = await import("iced-x86");
   return (code, rip) => {
-    const branches: Branches = { direct: [], returns: [] };
+    const branches: Branches = { direct: [], returns: [], jumps: [] };
     const decoder = new Decoder(64, code, DecoderOptions.None);
     decoder.ip = rip;
     const instruction = new Instruction();
@@ -37,6 +45,8 @@ export async function loadBranchScanner(): Promise<BranchScanner> {
       } else if (instruction.opCount === 1 && instruction.op0Kind === OpKind.NearBranch64) {
         const kind = flowControl === FlowControl.Call ? "call" : "jump";
         branches.direct.push({ kind, address, target: instruction.nearBranchTarget });
+      } else if (flowControl === FlowControl.IndirectBranch && instruction.op0Kind === OpKind.Register) {
+        branches.jumps.push({ address, register: instruction.op0Register - Register.RAX });
       }
     }
     instruction.free();

@@ -6,7 +6,8 @@
  *     p  address              s  path or other string  b  data; its length is the next argument
  *     o  mode, octal          f  directory (AT_FDCWD)  v  NULL-terminated array of strings
  *
- * `-` where a call has none, `?` where the table does not say; `:x` when the result is an address.
+ * `-` where a call has none, `?` where the table does not say; `:x` when the result is an address. 511 is not Linux's
+ * but the empty call of this project's kernel.
  */
 const TABLE = `
 0 read dpu
@@ -383,6 +384,7 @@ const TABLE = `
 460 lsm_set_self_attr ?
 461 lsm_list_modules ?
 462 mseal ?
+511 empty -
 `;
 
 export interface SystemCall {

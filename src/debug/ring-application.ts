@@ -4,8 +4,10 @@
  *
  *  - the kernel's entry symbols (part `entry`), and every kernel function that a direct branch of the application
  *    leads to, found by disassembling the application when it first runs;
- *  - the address that each call returns to, when the call is seen;
- *  - RET instructions of the kernel's exit code that release bytes: they return from exceptions and interrupts.
+ *  - near returns and jumps through a register in the kernel's exit code (part `exit`): they return from system
+ *    calls, and where the kernel does without IRET from exceptions too;
+ *  - the address that each call returns to, when the call is seen: a kernel function that was called directly
+ *    returns by itself.
  *
  * Calls through pointers to kernel functions that are no entry symbols are not seen.
  */
@@ -87,8 +89,12 @@ export class ApplicationWatch {
       }
     } else if (symbol.part === "exit") {
       const code = this.#peek(cpu, symbol.address, size);
-      for (const { address, released } of this.#scan(code, symbol.address).returns) {
-        if (released > 0) this.#watch(address, (state) => this.#releasing(state, released));
+      const { returns, jumps } = this.#scan(code, symbol.address);
+      for (const { address, released } of returns) {
+        this.#watch(address, (state) => this.#returns(state, released));
+      }
+      for (const { address, register } of jumps) {
+        this.#watch(address, (state) => this.#leaves(state, "JMP", state.gpr(register), state.gpr(Gpr.RSP)));
       }
     }
   }
@@ -121,16 +127,27 @@ export class ApplicationWatch {
 
   /** An address of the application to which the kernel returns; its own code may come there too. */
   #arrived(cpu: CpuState): void {
-    if (cpu.cpl !== 0 || this.#tracer.side === "0 app") return;
-    this.#tracer.leave(cpu, "RET", null, this.#tracer.place(0, cpu.rip), cpu.gpr(Gpr.RSP));
+    const tracer = this.#tracer;
+    if (cpu.cpl !== 0 || tracer.side === "0 app") return;
+    const rsp = cpu.gpr(Gpr.RSP);
+    // Nothing that it returns from: the program, or a thread of it, begins.
+    const cause = tracer.pending(cpu, cpu.rip, rsp) === null ? "jump" : "RET";
+    tracer.leave(cpu, cause, null, tracer.place(0, cpu.rip), rsp);
   }
 
-  /** RET imm16 of the exit code: what was interrupted goes on. */
-  #releasing(cpu: CpuState, released: number): void {
+  /** A RET of the exit code: to the application, or to interrupted kernel code, or to its own caller. */
+  #returns(cpu: CpuState, released: number): void {
     const rsp = cpu.gpr(Gpr.RSP);
     const target = this.#peek64(cpu, rsp);
-    if (target === null) return;
+    if (target !== null) this.#leaves(cpu, "RET", target, rsp + 8n + BigInt(released));
+  }
+
+  #leaves(cpu: CpuState, cause: string, target: bigint, rsp: bigint): void {
     const tracer = this.#tracer;
-    tracer.leave(cpu, "RET", tracer.place(0, cpu.rip), tracer.place(0, target), rsp + 8n + BigInt(released));
+    if (cpu.cpl !== 0) return;
+    const to = tracer.place(0, target);
+    if (to.side === "0 app" || tracer.pending(cpu, target, rsp)?.from.rip === target) {
+      tracer.leave(cpu, cause, tracer.place(0, cpu.rip), to, rsp);
+    }
   }
 }

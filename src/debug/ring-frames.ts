@@ -38,13 +38,17 @@ export class PendingFrames<Frame extends { readonly returnRip: bigint | null }> 
     }
   }
 
+  /** What would return to `rip` with RSP `rsp`, or null. */
+  peek(cpu: CpuState, rip: bigint, rsp: bigint): Frame | null {
+    const frame = this.#frames.get(frameKey(cpu, rsp));
+    // A system call returns behind its instruction; a handler may change where an exception returns to.
+    return frame === undefined || (frame.returnRip !== null && frame.returnRip !== rip) ? null : frame;
+  }
+
   /** Control arrives at `rip` with RSP `rsp`. @returns what returns there, or null */
   take(cpu: CpuState, rip: bigint, rsp: bigint): Frame | null {
-    const key = frameKey(cpu, rsp);
-    const frame = this.#frames.get(key);
-    // A system call returns behind its instruction; a handler may change where an exception returns to.
-    if (frame === undefined || (frame.returnRip !== null && frame.returnRip !== rip)) return null;
-    this.#frames.delete(key);
+    const frame = this.peek(cpu, rip, rsp);
+    if (frame !== null) this.#frames.delete(frameKey(cpu, rsp));
     return frame;
   }
 }

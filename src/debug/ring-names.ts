@@ -25,7 +25,9 @@ export class RingNames {
 
   constructor(symbols: SymbolTable | null) {
     this.symbols = symbols;
-    this.hasApplication = symbols?.isOurKernel ?? false;
+    const hasProgram =
+      symbols !== null && (["app", "lib", "stub"] as const).some((part) => symbols.has(part));
+    this.hasApplication = hasProgram && symbols.has("entry");
     this.#linuxEntry = symbols?.byName(LINUX_ENTRY);
     if (this.#linuxEntry === undefined) this.#slide = 0n;
   }

@@ -148,8 +148,14 @@ export class RingSummary implements RingSink {
       timing: this.#timing,
       ...{ time, instructions },
       ...(this.#timing === "none" ? {} : { cycles }),
-      rings: Object.fromEntries([...this.#sides].sort(([a], [b]) => (a < b ? 1 : -1))),
-      transitions: [...this.#causes.values()].sort((a, b) => b.count - a.count),
+      rings: Object.fromEntries(
+        [...this.#sides]
+          .sort(([a], [b]) => (a < b ? 1 : -1))
+          .map(([side, total]) => [this.sideName(side), total]),
+      ),
+      transitions: [...this.#causes.values()]
+        .sort((a, b) => b.count - a.count)
+        .map((total) => ({ ...total, from: this.sideName(total.from), to: this.sideName(total.to) })),
       systemCalls: named(this.#totals["system call"]),
       calls: named(this.#totals.call),
       events: named(this.#totals.event),
@@ -191,7 +197,7 @@ export class RingSummary implements RingSink {
       ["Ring", "Arrivals", "Instructions", ...cycleHead, "Time", "of it idle", "Share"],
       1,
       Object.entries(report.rings).map(([side, total]) => [
-        this.sideName(side),
+        side,
         count(total.arrivals),
         count(total.instructions),
         ...(timed ? [count(total.cycles)] : []),
@@ -204,8 +210,8 @@ export class RingSummary implements RingSink {
       ["From", "To", "By", "Count"],
       3,
       report.transitions.map(({ from, to, cause, detail, count: n }) => [
-        this.sideName(from),
-        this.sideName(to),
+        from,
+        to,
         detail === "" ? cause : `${cause} ${detail}`,
         count(n),
       ]),

@@ -30,22 +30,22 @@ type EventKind = "fault" | "interrupt" | "software" | "nmi";
 /** The registers of SYSCALL's arguments in their order. */
 const ARGUMENTS = [Gpr.RDI, Gpr.RSI, Gpr.RDX, 10, 8, 9] as const;
 
-/** SDM vol. 3A figure 4-12. */
-const FAULT_BITS: readonly (readonly [bit: number, set: string, clear: string])[] = [
-  [1 << 1, "write", "read"],
-  [1 << 2, "user", "supervisor"],
-  [1 << 0, "protection", "not present"],
-  [1 << 3, "reserved bit", ""],
-  [1 << 4, "instruction fetch", ""],
-  [1 << 5, "protection key", ""],
-];
+/** A page fault's error code in words (SDM vol. 3A figure 4-12). */
+function pageFaultText(error: number): string {
+  const access = error & 0x10 ? "fetch" : error & 2 ? "write" : "read";
+  const words = [access, error & 4 ? "user" : "supervisor", error & 1 ? "protection" : "not present"];
+  if (error & 8) words.push("reserved bit");
+  if (error & 0x20) words.push("protection key");
+  return words.join(", ");
+}
+
+const vectorText = (vector: number): string => `${hex(vector, 2).toUpperCase()}h`;
 
 function faultDetail(cpu: CpuState, vector: number, error: number): string {
   if (vector === Vector.PF) {
-    const words = FAULT_BITS.map(([bit, set, clear]) => (error & bit ? set : clear)).filter((w) => w !== "");
-    return `at 0x${hex(cpu.u64(CR2))}: ${words.join(", ")}`;
+    return `at 0x${hex(cpu.u64(CR2))}: ${pageFaultText(error)}`;
   }
-  return pushesErrorCode(vector) ? `error ${hex(error, 4)}h` : "";
+  return pushesErrorCode(vector) ? `error ${hex(error, 4).toUpperCase()}h` : "";
 }
 
 /** A return by an instruction of these ends what is pending at the stack pointer. */
@@ -69,6 +69,9 @@ export class RingTracer implements SystemObserver {
     this.#machine = machine;
     this.#names = names;
     this.#sinks = sinks;
+    const { cpl, rip } = machine.states[0]!;
+    // Where execution begins: boot code before paging has no names and is no application.
+    if (names.find(rip) !== null) this.#side = names.side(cpl, rip);
   }
 
   get side(): Side {
@@ -111,7 +114,7 @@ export class RingTracer implements SystemObserver {
   #eventName(kind: EventKind, vector: number): string {
     if (kind === "fault") return exceptionName(vector);
     if (kind === "nmi") return "NMI";
-    return kind === "software" ? `INT ${hex(vector, 2)}h` : `interrupt ${hex(vector, 2)}h`;
+    return kind === "software" ? `INT ${vectorText(vector)}` : `interrupt ${vectorText(vector)}`;
   }
 
   #source(vector: number): string {
@@ -184,6 +187,11 @@ export class RingTracer implements SystemObserver {
     const frame = this.#frames.take(cpu, to.rip!, rsp);
     const origin = from ?? { side: this.#side, cpl: cpu.cpl, rip: null };
     this.#emit(cpu, cause, origin, to, null, frame, null);
+  }
+
+  /** What would return to `rip` with RSP `rsp`, or null. */
+  pending(cpu: CpuState, rip: bigint, rsp: bigint): Frame | null {
+    return this.#frames.peek(cpu, rip, rsp);
   }
 
   #frame(

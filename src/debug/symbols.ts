@@ -105,10 +105,6 @@ export class SymbolTable {
   get size(): number {
     return this.#code.length;
   }
-  /** Whether these are symbols of this project's kernel, whose parts say what an address belongs to. */
-  get isOurKernel(): boolean {
-    return this.#names.has(OUR_KERNEL) || this.#parts.has("entry");
-  }
   /** Whether any code symbol is of this part. */
   has(part: Part): boolean {
     return this.#parts.has(part);

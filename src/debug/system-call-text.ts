@@ -91,7 +91,7 @@ function argumentText(letter: string, value: bigint, next: bigint, peek: Peek): 
     case "p":
       return value === 0n ? "NULL" : hexText(value);
     case "o":
-      return `0${BigInt.asUintN(32, value).toString(8)}`;
+      return value === 0n ? "0" : `0${BigInt.asUintN(32, value).toString(8)}`;
     case "f":
       return signed32(value) === AT_FDCWD ? "AT_FDCWD" : `${signed32(value)}`;
     case "s":

@@ -4,8 +4,11 @@
  * Where the processor pushes its frame: from ring 3, on TSS.RSP0 (the thread's kernel stack; with KPTI a small
  * stack that the application's page table maps). At ring 0, with FAULT_STACK_IST, on the IST fault stack, so that
  * neither the application's red zone nor the state of its stack matters; without it, on the interrupted stack,
- * and if that is not mapped, #DF comes on a stack of its own. Frames on an IST stack move to the thread's kernel
- * stack at once, with interrupts off: so handlers may wait, and an IST stack is never entered twice.
+ * and if that is not mapped, #DF comes on a stack of its own.
+ *
+ * Handlers always run on the thread's kernel stack, where they may wait. Frames on an IST or entry stack move
+ * there at once, with interrupts off, so that such a stack is never entered twice; frames on the application's
+ * stack stay.
  */
 #include "entry.h"
 #include "registers.h"
@@ -46,6 +49,38 @@ PHASE entry_spurious
 	iretq				/* no end of interrupt: SDM vol. 3A 11.9 */
 PHASE_END entry_spurious
 
+/* Moves the frame at RSP to the thread's kernel stack: to its top, or below what was interrupted on it. */
+.macro MOVE_FRAME
+	movq	%gs:PERCPU_KERNEL_STACK, %rdi
+	movq	FRAME_RSP(%rsp), %rax
+	movq	%rdi, %rcx
+	subq	%rax, %rcx
+	cmpq	$KERNEL_STACK_SIZE, %rcx
+	jae	61f
+	leaq	-(RED_ZONE + 32)(%rax), %rdi	/* with room for what exit_frame's RET needs */
+	andq	$-16, %rdi
+61:	subq	$FRAME_SIZE, %rdi
+	movq	%rdi, %rbx
+	movq	%rsp, %rsi
+	movl	$(FRAME_SIZE / 8), %ecx
+	rep movsq
+	movq	%rbx, %rsp
+.endm
+
+/* Leaves RSP on the thread's kernel stack, with room for a frame at its top, and the frame's address in RBX. */
+.macro KEEP_FRAME
+	movq	%rsp, %rbx
+#if LINKED_APPLICATION
+	movq	%gs:PERCPU_KERNEL_STACK, %rdi
+	movq	%rdi, %rcx
+	subq	%rsp, %rcx
+	cmpq	$KERNEL_STACK_SIZE, %rcx
+	jb	62f
+	leaq	-FRAME_SIZE(%rdi), %rsp
+62:
+#endif
+.endm
+
 PHASE entry_trap
 	PUSH_REGISTERS
 	cld
@@ -57,43 +92,24 @@ PHASE entry_trap
 	movq	%rax, %cr3
 #endif
 	xorl	%ebp, %ebp		/* backtraces end here */
-	movq	%gs:PERCPU_KERNEL_STACK, %rdi
-	jmp	2f
 1:
 #if MOVE_FRAMES
-	movq	%gs:PERCPU_KERNEL_STACK, %rdi
-	movq	FRAME_RSP(%rsp), %rax
-	movq	%rdi, %rcx
-	subq	%rax, %rcx
-	cmpq	$KERNEL_STACK_SIZE, %rcx
-	jae	2f			/* not on it: from its top */
-	leaq	-(RED_ZONE + 32)(%rax), %rdi	/* on it: below, with room for exit_frame's RET */
-	andq	$-16, %rdi
-#elif LINKED_APPLICATION
-	testb	%al, -4096(%rsp)	/* the handler must not fault on its stack: stack_probe() */
-	testb	%al, -8192(%rsp)
-	testb	%al, -12288(%rsp)
-#endif
-2:
-#if MOVE_FRAMES
-	subq	$FRAME_SIZE, %rdi
-	movq	%rdi, %rdx
-	movq	%rsp, %rsi
-	movl	$(FRAME_SIZE / 8), %ecx
-	rep movsq
-	movq	%rdx, %rsp
+	MOVE_FRAME
+#else
+	KEEP_FRAME
 #endif
 PHASE_END entry_trap
 
 PHASE dispatch_trap_call
-	movq	%rsp, %rdi
+	movq	%rbx, %rdi
 	call	dispatch_trap
 PHASE_END dispatch_trap_call
 
 PHASE exit_trap
 	cli
-	movq	%rsp, %rdi
+	movq	%rbx, %rdi
 	call	exit_trap_work
+	movq	%rax, %rsp
 PHASE_END exit_trap
 
 /* Back to whatever the frame at RSP says. Also the end of system calls whose frame was changed. */
@@ -151,8 +167,10 @@ PHASE_END exit_to_ring3
 
 /* A system call's way back with signals or rescheduling to do. */
 PHASE exit_slow
-	movq	%rsp, %rdi
+	KEEP_FRAME
+	movq	%rbx, %rdi
 	call	exit_call_work
+	movq	%rax, %rsp
 	jmp	exit_frame
 PHASE_END exit_slow
 
@@ -209,24 +227,11 @@ PHASE entry_paranoid
 PHASE_END entry_paranoid
 
 #if LINKED_APPLICATION && !FAULT_STACK_IST
-/* #DF: on its IST stack, from where the frame moves to the top of the thread's kernel stack. */
+/* #DF, on its IST stack. */
 PHASE entry_trap_move
 	PUSH_REGISTERS
 	cld
-	movq	%gs:PERCPU_KERNEL_STACK, %rdi
-	movq	FRAME_RSP(%rsp), %rax
-	movq	%rdi, %rcx
-	subq	%rax, %rcx
-	cmpq	$KERNEL_STACK_SIZE, %rcx
-	jae	1f
-	movq	%rax, %rdi
-	andq	$-16, %rdi
-1:	subq	$FRAME_SIZE, %rdi
-	movq	%rdi, %rdx
-	movq	%rsp, %rsi
-	movl	$(FRAME_SIZE / 8), %ecx
-	rep movsq
-	movq	%rdx, %rsp
+	MOVE_FRAME
 	jmp	dispatch_trap_call
 PHASE_END entry_trap_move
 #endif

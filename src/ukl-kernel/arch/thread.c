@@ -79,18 +79,35 @@ void thread_activate(struct thread *from, struct thread *to)
 	space_switch(to->process->space);
 }
 
-void exit_call_work(struct registers *frame)
+/*
+ * The frame may lie on the application's stack (FAULT_STACK_IST=0, STACK_SWITCH=0), where a signal's frame would
+ * be written over it. Entry code has left room at the top of the kernel stack.
+ */
+static struct registers *frame_on_kernel_stack(struct registers *frame)
+{
+	u64 top = current_percpu()->kernel_stack_top;
+	if (top - (u64)frame < KERNEL_STACK_SIZE)
+		return frame;
+	struct registers *copy = (struct registers *)top - 1;
+	*copy = *frame;
+	current_thread()->frame = copy;
+	return copy;
+}
+
+/* From entry code, with interrupts off: work before the application goes on. Returns the frame to leave by. */
+struct registers *exit_call_work(struct registers *frame)
 {
 	struct percpu *percpu = current_percpu();
+	frame = frame_on_kernel_stack(frame);
 	do {
 		percpu->work &= ~(u64)WORK_SIGNALS;
 		exit_work(frame);
 		irq_disable();
 	} while (percpu->work & WORK_RESCHEDULE);
+	return frame;
 }
 
-void exit_trap_work(struct registers *frame)
+struct registers *exit_trap_work(struct registers *frame)
 {
-	if (current_percpu()->work && from_application(frame))
-		exit_call_work(frame);
+	return current_percpu()->work && from_application(frame) ? exit_call_work(frame) : frame;
 }

@@ -35,6 +35,7 @@ static const struct exception exceptions[32] = {
 const char *exception_name(u64 vector) { return vector < 32 ? exceptions[vector].name : "interrupt"; }
 
 struct fixup { u64 instruction, target; };
+extern char trap_stubs[], dispatch_trap_call[];
 extern const struct fixup fixups_start[], fixups_end[];
 
 /* The kernel's accesses to an application's memory say where to go on if they fault: arch/user-copy.S. */
@@ -59,7 +60,8 @@ bool from_application(const struct registers *frame)
 	       (frame->rip >= (u64)application_start && frame->rip < (u64)application_text_end);
 }
 
-static bool in_entry_code(u64 rip) { return rip >= (u64)entry_text_start && rip < (u64)entry_text_end; }
+/* Entry code of exceptions and interrupts, up to where the processor's stack matters. */
+static bool in_trap_entry(u64 rip) { return rip >= (u64)trap_stubs && rip < (u64)dispatch_trap_call; }
 
 static void report(struct registers *frame, int signal, int code, u64 address)
 {
@@ -117,7 +119,7 @@ static void double_fault(struct registers *frame)
 		report(frame, SIGSEGV, SEGV_MAPERR, address);
 		return;
 	}
-	int vector = in_entry_code(frame->rip) ? -1 : apic_interrupt_in_service();
+	int vector = in_trap_entry(frame->rip) ? -1 : apic_interrupt_in_service();
 	if (vector >= VECTOR_ISA)
 		interrupt(vector);
 }

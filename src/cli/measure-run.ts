@@ -26,7 +26,7 @@ export interface MeasureOptions {
   readonly image: string | undefined;
   readonly between: readonly [string, string] | undefined;
   readonly count: number | undefined;
-  readonly symbols: string | undefined;
+  readonly symbols: readonly string[] | undefined;
   readonly initrd: string | undefined;
   readonly append: string | undefined;
   readonly maxInstructions: number | undefined;
@@ -140,10 +140,15 @@ function checkFound({ calls = [], payloads = [] }: MeasureOptions, { images }: R
 }
 
 async function measureImage(options: MeasureOptions, file: string, command: string): Promise<Report> {
-  const { symbols: symbolFile, between, count, initrd, append, maxInstructions, cpu, model } = options;
+  const { symbols: symbolFiles, between, count, initrd, append, maxInstructions, cpu, model } = options;
   const image = readInput(file, "a kernel image");
-  const symbols = loadSymbols(symbolFile ?? file, image, symbolFile !== undefined);
-  const where = symbolFile ?? file;
+  const symbols =
+    symbolFiles === undefined
+      ? loadSymbols(file, image, "; name an ELF file or System.map with --symbols")
+      : SymbolTable.merge(
+          symbolFiles.map((path) => loadSymbols(path, readInput(path, "an ELF file or System.map"))),
+        );
+  const where = symbolFiles?.join(", ") ?? file;
   const pair =
     between && ([findSymbol(symbols, between[0], where), findSymbol(symbols, between[1], where)] as const);
   let rounds = 0;
@@ -175,14 +180,12 @@ function notReached(file: string, between: MeasureOptions["between"], { stop, in
 }
 
 /** @throws UserError */
-function loadSymbols(path: string, image: Uint8Array, isSeparate: boolean): SymbolTable {
-  const bytes = isSeparate ? readInput(path, "an ELF file or System.map") : image;
+function loadSymbols(path: string, bytes: Uint8Array, remedy = ""): SymbolTable {
   try {
     return SymbolTable.load(bytes);
   } catch (error) {
-    if (!(error instanceof SymbolError)) throw error;
-    const remedy = isSeparate ? "" : "; name an ELF file or System.map with --symbols";
-    throw new UserError(`${path}: ${error.message}${remedy}`);
+    if (error instanceof SymbolError) throw new UserError(`${path}: ${error.message}${remedy}`);
+    throw error;
   }
 }
 

@@ -37,7 +37,7 @@ function builder(yargs: Argv): Argv<MeasureArguments> {
       image: text("measure this image instead of the package's"),
       between: text("SYMBOL,SYMBOL: from the first one's instruction up to the second one's"),
       count: text("with --image: stop after so many rounds"),
-      symbols: text("with --image: an ELF file or System.map with its symbols"),
+      symbols: text("with --image: ELF files or a System.map with its symbols, e.g. System.map,init.elf"),
       initrd: text("with --image: initial RAM disk"),
       append: text("with --image: kernel command line"),
       "max-instructions": text("with --image: stop after this many instructions, e.g. 2G"),
@@ -101,7 +101,7 @@ export function measureOptions(given: MeasureArguments): MeasureOptions {
     image,
     between: between as readonly [string, string] | undefined,
     count: count === undefined ? undefined : parseCount("--count", count),
-    symbols: single("symbols"),
+    symbols: list("symbols"),
     initrd: single("initrd"),
     append: single("append"),
     maxInstructions:

@@ -175,7 +175,7 @@ export async function textReport(report: Report): Promise<string> {
     const meanings = [...calls].flatMap((call) =>
       CALL_MEANINGS[call] ? [`  ${call}: ${CALL_MEANINGS[call]}`] : [],
     );
-    if (meanings.length > 0) section("where", meanings);
+    if (meanings.length > 0) section("What each call is", meanings);
   }
   if (mechanisms !== null) {
     section(

@@ -25,8 +25,8 @@ export function kernelPart(name: string): Part {
 }
 
 /**
- * Functions and objects of a program, one at each address: the global before the local name, a function
- * before a label.
+ * Functions and objects of a program, one at each address: a phase of a system call before another name, the
+ * global before the local name, a function before a label.
  */
 function pick(elf: ElfFile, wanted: (address: number, name: string) => Part | null): ImageSymbol[] {
   const byAddress = new Map<number, { symbol: ImageSymbol; rank: number }>();
@@ -37,8 +37,13 @@ function pick(elf: ElfFile, wanted: (address: number, name: string) => Part | nu
     if (name.startsWith(".L")) continue;
     const part = wanted(address, name);
     if (part === null) continue;
+    // Entry code may have two names, for its callers and for its phase: the phase is what is measured.
+    const isPhase = part === "entry" || part === "dispatch" || part === "exit";
     const rank =
-      (type === STT_NOTYPE ? 0 : 4) + (size > 0 ? 2 : 0) + (global && !name.startsWith("_") ? 1 : 0);
+      (isPhase ? 8 : 0) +
+      (type === STT_NOTYPE ? 0 : 4) +
+      (size > 0 ? 2 : 0) +
+      (global && !name.startsWith("_") ? 1 : 0);
     const present = byAddress.get(address);
     if (present !== undefined) {
       if (present.rank > rank || (present.rank === rank && present.symbol.name <= name)) continue;

@@ -30,7 +30,9 @@ export type BranchScanner = (code: Uint8Array, rip: bigint) => Branches;
 
 /** Loads iced-x86, which takes a moment. */
 export async function loadBranchScanner(): Promise<BranchScanner> {
-  const { Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register } = await import("iced-x86");
+  const { Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register } = await import(
+    "iced-x86"
+  );
   return (code, rip) => {
     const branches: Branches = { direct: [], returns: [], jumps: [] };
     const decoder = new Decoder(64, code, DecoderOptions.None);
@@ -39,7 +41,7 @@ export async function loadBranchScanner(): Promise<BranchScanner> {
     while (decoder.canDecode) {
       decoder.decodeOut(instruction);
       const { flowControl, ip: address } = instruction;
-      if (flowControl === FlowControl.Return && instruction.opCount <= 1) {
+      if (instruction.mnemonic === Mnemonic.Ret) {
         const released = instruction.opCount === 1 ? instruction.immediate16 : 0;
         branches.returns.push({ address, released });
       } else if (instruction.opCount === 1 && instruction.op0Kind === OpKind.NearBranch64) {

@@ -3,7 +3,7 @@
  * that; watch points at these places do:
  *
  *  - the kernel's entry symbols (part `entry`), and every kernel function that a direct branch of the application
- *    leads to, found by disassembling the application when it first runs;
+ *    leads to, found by disassembling the application;
  *  - near returns and jumps through a register in the kernel's exit code (part `exit`): they return from system
  *    calls, and where the kernel does without IRET from exceptions too;
  *  - the address that each call returns to, when the call is seen: a kernel function that was called directly
@@ -46,7 +46,7 @@ export class ApplicationWatch {
         this.#watch(symbol.address, (cpu) => this.#arrived(cpu));
       }
     }
-    tracer.onApplication = (cpu) => this.#look(cpu);
+    tracer.onTransition = (cpu) => this.#look(cpu);
     tracer.onKernelCall = (returnRip) => this.#watch(returnRip, (cpu) => this.#arrived(cpu));
   }
 
@@ -67,10 +67,11 @@ export class ApplicationWatch {
 
   // ---- What the code says -------------------------------------------------------------------------------
 
-  /** Once, when the application's code is in memory. */
+  /** Once, when code of the image runs where its symbols say: then all of it is in memory. */
   #look(cpu: CpuState): void {
-    if (this.#scanned) return;
+    if (this.#scanned || this.#names.find(cpu.rip) === null) return;
     this.#scanned = true;
+    this.#tracer.onTransition = null;
     const all = [...this.#names.symbols!];
     all.forEach((symbol, i) => {
       const end = symbol.size > 0 ? symbol.address + BigInt(symbol.size) : (all[i + 1]?.address ?? 0n);

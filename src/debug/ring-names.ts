@@ -2,7 +2,7 @@
 import { MSR_LSTAR } from "../cpu/layout.ts";
 import type { CpuState } from "../cpu/state.ts";
 import { hex } from "./hex.ts";
-import type { Sym, SymbolAt, SymbolTable } from "./symbols.ts";
+import type { Part, Sym, SymbolAt, SymbolTable } from "./symbols.ts";
 import { symbolText } from "./symbols.ts";
 
 /**
@@ -17,17 +17,16 @@ const LINUX_ENTRY = "entry_SYSCALL_64";
 
 export class RingNames {
   readonly symbols: SymbolTable | null;
-  /** Whether applications run at ring 0: the image says so by what its symbols belong to. */
+  /** Whether applications may run at ring 0: symbols say which of the kernel's code they would enter. */
   readonly hasApplication: boolean;
   /** How far a kernel has moved itself from its symbols (KASLR); null until that is known. */
   #slide: bigint | null = null;
   readonly #linuxEntry: Sym | undefined;
+  #hasBegun = false;
 
   constructor(symbols: SymbolTable | null) {
     this.symbols = symbols;
-    const hasProgram =
-      symbols !== null && (["app", "lib", "stub"] as const).some((part) => symbols.has(part));
-    this.hasApplication = hasProgram && symbols.has("entry");
+    this.hasApplication = symbols?.has("entry") ?? false;
     this.#linuxEntry = symbols?.byName(LINUX_ENTRY);
     if (this.#linuxEntry === undefined) this.#slide = 0n;
   }
@@ -60,8 +59,25 @@ export class RingNames {
   side(cpl: number, address: bigint): Side {
     if (cpl !== 0 || !this.hasApplication) return RINGS[cpl]!;
     const part = this.find(address)?.symbol.part;
-    if (part === "app" || part === "lib" || part === "stub") return "0 app";
-    // Code of unmodified programs, which the image's symbols need not name, and zpoline's page 0.
-    return part === undefined && BigInt.asIntN(64, address) >= 0n ? "0 app" : "0";
+    if (part === undefined) return this.#hasBegun && isUsers(address) ? "0 app" : "0";
+    return isKernelPart(part) ? "0" : "0 app";
   }
+
+  /**
+   * Code without names in the lower half is a program's, of which the image has no symbols, or zpoline's page 0.
+   * But not before programs run: boot code lies there too. The kernel's code, which has names, begins them.
+   */
+  transfer(cpl: number, from: bigint, to: bigint): void {
+    if (this.#hasBegun || cpl !== 0 || !this.hasApplication || !isUsers(to)) return;
+    const target = this.find(to);
+    const source = this.find(from);
+    const isPrograms = target === null || !isKernelPart(target.symbol.part);
+    this.#hasBegun = isPrograms && source !== null && isKernelPart(source.symbol.part);
+  }
+}
+
+const isUsers = (address: bigint): boolean => BigInt.asIntN(64, address) >= 0n;
+
+function isKernelPart(part: Part): boolean {
+  return part !== "app" && part !== "lib" && part !== "stub";
 }

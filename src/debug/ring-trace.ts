@@ -60,8 +60,8 @@ export class RingTracer implements SystemObserver {
   #delivery: Delivery | null = null;
   /** Who runs, as the last transition has left it. */
   #side: Side = "0";
-  /** Told of every arrival at an application that runs at ring 0. */
-  onApplication: ((cpu: CpuState) => void) | null = null;
+  /** Called after each transition. */
+  onTransition: ((cpu: CpuState) => void) | null = null;
   /** Told of each call of the kernel by such an application: where it returns to. */
   onKernelCall: ((returnRip: bigint) => void) | null = null;
 
@@ -128,6 +128,7 @@ export class RingTracer implements SystemObserver {
 
   transfer(cpu: CpuState, cause: TransferCause, from: number, to: number, source: bigint): void {
     this.#names.look(cpu);
+    this.#names.transfer(to, source, cpu.rip);
     const origin = this.place(from, source);
     const target = this.place(to, cpu.rip);
     this.#follow(cpu, origin);
@@ -229,7 +230,7 @@ export class RingTracer implements SystemObserver {
       space: addressSpace(cpu),
     };
     for (const sink of this.#sinks) sink.transition(transition);
-    if (to.side === "0 app") this.onApplication?.(cpu);
+    this.onTransition?.(cpu);
   }
 
   // ---- The console, and the end -------------------------------------------------------------------------

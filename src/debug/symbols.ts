@@ -19,7 +19,7 @@ import { hasSymbolTable, readImageSymbols } from "./symbols-image.ts";
 export { type Part, type Sym, type SymbolAt, SymbolError } from "./symbol.ts";
 
 /** A symbol without a size covers no more than this. */
-const LONGEST = 1 << 20;
+const LONGEST = 1 << 16;
 /** How many symbols before an address are looked at for one that reaches to it. */
 const NESTING = 8;
 

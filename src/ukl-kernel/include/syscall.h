@@ -43,7 +43,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(157, prctl) _(158, arch_prctl) _(160, setrlimit) _(169, reboot) _(186, gettid) _(200, tkill)      \
 	_(201, time) _(202, futex) _(204, sched_getaffinity) _(218, set_tid_address) _(228, clock_gettime)  \
 	_(229, clock_getres) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(247, waitid)       \
-	_(273, set_robust_list) _(302, prlimit64) _(309, getcpu) _(318, getrandom) _(334, rseq)             \
+	_(273, set_robust_list) _(274, get_robust_list) _(302, prlimit64) _(309, getcpu) _(318, getrandom) _(334, rseq)             \
 	_(435, clone3) _(SYS_EMPTY, empty)
 
 #define DECLARE_SYSTEM_CALL(number, name) long sys_##name();

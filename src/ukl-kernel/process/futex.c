@@ -13,7 +13,7 @@ enum {
 };
 /* The word of a robust mutex (Linux, Documentation/locking/robust-futex-ABI.rst). */
 enum { FUTEX_WAITERS = 0x80000000, FUTEX_OWNER_DIED = 0x40000000, FUTEX_TID_MASK = 0x3fffffff };
-enum { ROBUST_LIST_LIMIT = 2048 };
+enum { ROBUST_LIST_LIMIT = 2048, ROBUST_HEAD_SIZE = 24 };
 
 static struct wait_queue waiters = WAIT_QUEUE_INIT(waiters);
 
@@ -170,10 +170,21 @@ void robust_list_release(struct thread *thread)
 
 long sys_set_robust_list(u64 head, u64 size)
 {
-	if (size != 24)
+	if (size != ROBUST_HEAD_SIZE)
 		return -EINVAL;
 	current_thread()->robust_list = head;
 	return 0;
+}
+
+long sys_get_robust_list(int tid, u64 *head, u64 *size)
+{
+	struct thread *thread = tid == 0 ? current_thread() : thread_find(tid);
+	u64 head_size = ROBUST_HEAD_SIZE;
+
+	if (!thread)
+		return -ESRCH;
+	return copy_to_user(head, &thread->robust_list, sizeof *head) || copy_to_user(size, &head_size, sizeof *size)
+		? -EFAULT : 0;
 }
 
 long sys_set_tid_address(u64 address)

@@ -110,7 +110,7 @@ function legend(data: PageData): string {
   const used = PHASES.filter((_, i) => data.rows.some(({ values }) => values["instructions"]![i] !== 0));
   const items = used.map(
     (phase) =>
-      `<li><span class="swatch" style="background:var(--${phase})"></span><b>${phase}</b>&nbsp;${escapeHtml(PHASE_MEANINGS[phase])}</li>`,
+      `<li><span class="swatch" style="background:var(--${phase})"></span><b>${phase}</b><span>${escapeHtml(PHASE_MEANINGS[phase])}</span></li>`,
   );
   return `<ul class="legend">${items.join("")}</ul>`;
 }

@@ -19,7 +19,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
-main { max-width: 76rem; margin: 0 auto; padding: 1.25rem clamp(0.9rem, 3vw, 2.5rem) 4rem; }
+main { max-width: 88rem; margin: 0 auto; padding: 1.25rem clamp(0.9rem, 3vw, 2.5rem) 4rem; }
 h1 { font-size: clamp(1.6rem, 4.5vw, 2.4rem); line-height: 1.15; margin: 0.6rem 0 0.4rem; text-wrap: balance; }
 h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 0.4rem; text-wrap: balance; }
 h3 { font-size: 1.05rem; margin: 1.5rem 0 0.3rem; }
@@ -33,7 +33,7 @@ pre {
   overflow-x: auto; font-size: 0.9rem;
 }
 .beside { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 2rem; align-items: start; }
-@media (min-width: 64rem) { .beside { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+@media (min-width: 88rem) { .beside { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 .pairs { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.5rem 2rem; }
 @media (min-width: 52rem) { .pairs { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 .chart { position: relative; width: 100%; min-width: 0; }
@@ -51,8 +51,9 @@ td.wide { min-width: 15rem; }
 tbody th { text-align: left; white-space: nowrap; }
 tbody th.long { white-space: normal; min-width: 12rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1rem; list-style: none; margin: 0.6rem 0; padding: 0; font-size: 0.92rem; }
-.legend li { display: flex; align-items: center; gap: 0.4rem; }
-.swatch { width: 0.95rem; height: 0.95rem; border-radius: 3px; flex: none; }
+.legend li { display: flex; align-items: baseline; gap: 0.45rem; }
+.legend b { flex: none; }
+.swatch { width: 0.95rem; height: 0.95rem; border-radius: 3px; flex: none; align-self: start; margin-top: 0.3rem; }
 .controls { display: flex; flex-wrap: wrap; gap: 0.6rem 1.2rem; margin: 0.8rem 0; }
 .controls label { display: flex; flex-direction: column; font-size: 0.85rem; color: var(--soft); gap: 0.15rem; }
 select {

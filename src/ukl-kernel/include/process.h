@@ -149,7 +149,9 @@ static inline bool need_resched(void)
 /* Makes the caller, which is no thread yet, the current one: it keeps the boot stack. */
 static inline void percpu_adopt(struct thread *thread)
 {
-	__asm__ volatile("movq %0, %%gs:8; movq %0, %%gs:64" : : "r"(thread) : "memory");
+	struct percpu *percpu = current_percpu();
+	thread->kernel_stack_top = percpu->kernel_stack_top;
+	percpu->current = percpu->idle = thread;
 }
 
 /* process/scheduler.c. Interrupts may be on or off; waiting keeps nothing locked. */

@@ -90,8 +90,11 @@ static void page_fault(struct registers *frame)
 	u64 address = read_cr2();
 	if (frame->rflags & RFLAGS_IF)
 		irq_enable();
-	if (!resolve(address, (u32)frame->error))
-		report(frame, SIGSEGV, frame->error & FAULT_PRESENT ? SEGV_ACCERR : SEGV_MAPERR, address);
+	if (resolve(address, (u32)frame->error))
+		return;
+	struct thread *thread = current_thread();
+	struct space *space = thread && thread->process ? thread->process->space : NULL;
+	report(frame, SIGSEGV, space && space_region(space, address) ? SEGV_ACCERR : SEGV_MAPERR, address);
 }
 
 static __attribute__((noinline)) void interrupt(int vector)

@@ -6,8 +6,9 @@
 
 import * as L from "../../src/cpu/layout.ts";
 import { Segment } from "../../src/cpu/layout.ts";
-import { type Processor, Stop } from "../../src/cpu/processor.ts";
+import type { Processor } from "../../src/cpu/processor.ts";
 import { Cr0, Cr4, Efer } from "../../src/cpu/registers.ts";
+import { Stop } from "../../src/cpu/slice.ts";
 import type { CpuState } from "../../src/cpu/state.ts";
 import { ACTIVITY, Activity, PENDING_DEBUG } from "../../src/cpu/system/cold-state.ts";
 import { Machine } from "../../src/machine/machine.ts";

@@ -41,6 +41,8 @@ export interface Effects {
   readonly descriptorReads: number;
   /** ADD, SUB or LEA on RSP makes room on the same stack, however much. */
   readonly adjustsRsp: boolean;
+  /** An operand is addressed by RSP. */
+  readonly usesStack: boolean;
   /** MOV to a control register: the general register with the value; INVLPG: none. */
   readonly source: number;
 }
@@ -133,6 +135,7 @@ export async function loadEffectsDecoder(): Promise<EffectsDecoder> {
       repeats: instruction.isStringInstruction && (instruction.hasRepPrefix || instruction.hasRepnePrefix),
       descriptorReads: descriptors(instruction, kind),
       adjustsRsp: instruction.op0Register === Register.RSP && adjusting.has(instruction.mnemonic),
+      usesStack: memories.some(({ base }) => base === Register.RSP),
       source: kind === "invlpg" ? general(instruction.memoryBase) : general(instruction.op1Register),
     };
     for (const memory of memories) memory.free();

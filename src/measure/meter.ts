@@ -24,13 +24,12 @@ import type { Machine } from "../machine/machine.ts";
 import { noPhaseCounts, type Phase, type PhaseCounts } from "./counts.ts";
 import { type Effects, type EffectsDecoder, operandAddress } from "./instruction-effects.ts";
 import { mappingOf } from "./mapping.ts";
+import { StackWatch } from "./stack-watch.ts";
 import type { TlbModel } from "./tlb-model.ts";
 
 const RSP = 4;
 const RCX = 1;
 const MAX_LENGTH = 15;
-/** An RSP that moves farther at once, and not by arithmetic on it, is on another stack. */
-const SAME_STACK = 2048n;
 const CR3_NO_FLUSH = 1n << 63n;
 const TSS_RSP0 = 4n;
 const TR_BASE = SEGMENTS + Segment.TR * SEGMENT_STRIDE + SEGMENT_BASE;
@@ -47,7 +46,7 @@ interface MemoryAccess {
 interface Begun {
   readonly phase: Phase;
   readonly rip: bigint;
-  rsp: bigint;
+  readonly rsp: bigint;
   readonly effects: Effects;
   readonly accesses: readonly MemoryAccess[];
   /** Of MOV to CR3 and INVLPG. */
@@ -67,6 +66,7 @@ const NO_EFFECTS: Effects = {
   repeats: false,
   descriptorReads: 0,
   adjustsRsp: false,
+  usesStack: false,
   source: -1,
 };
 
@@ -83,7 +83,7 @@ export class Meter implements SystemObserver {
   #cycles = 0;
   #vector = 0;
   #isFault = false;
-  #rsp = 0n;
+  readonly #stack = new StackWatch();
 
   constructor(machine: Machine, symbols: SymbolTable, decode: EffectsDecoder, tlb: TlbModel) {
     this.#machine = machine;
@@ -96,6 +96,7 @@ export class Meter implements SystemObserver {
   begin(): void {
     this.#counts = noPhaseCounts();
     this.#begun = null;
+    this.#stack.begin();
     this.#epoch++;
     this.#cycles = this.#machine.cycles;
     this.#machine.forgetFigures();
@@ -114,10 +115,14 @@ export class Meter implements SystemObserver {
     const effects = this.#effectsAt(cpu, rip);
     const phase = this.#phase(rip, effects);
     this.#fetch(cpu, phase, rip, effects.bytes.length);
+    const rsp = cpu.gpr(RSP);
+    this.#stack.step(rsp);
+    const switchedBy = effects.usesStack ? this.#stack.use(rsp) : null;
+    if (switchedBy !== null) this.#counts[switchedBy].stackSwitches++;
     const idles = effects.repeats && cpu.u64(GPR + RCX * 8) === 0n;
     this.#begun = {
       ...{ phase, rip, effects },
-      rsp: cpu.gpr(RSP),
+      rsp,
       accesses: idles
         ? []
         : effects.operands.map((operand) => ({
@@ -132,7 +137,6 @@ export class Meter implements SystemObserver {
   event(cpu: CpuState, kind: "fault" | "interrupt" | "software" | "nmi", vector: number): void {
     this.#vector = vector;
     this.#isFault = kind === "fault";
-    this.#rsp = cpu.gpr(RSP);
     if (kind === "software") return;
     if (kind === "fault") {
       // The instruction has not been executed: it will be, when it restarts.
@@ -166,7 +170,7 @@ export class Meter implements SystemObserver {
     const rsp = cpu.gpr(RSP);
     const reads = [cpu.u64(IDTR_BASE) + BigInt(this.#vector) * 16n];
     reads.push(cpu.u64(GDTR_BASE) + BigInt(cpu.selector(Segment.CS) & ~7));
-    if (this.#isOtherStack(this.#rsp, rsp)) {
+    if (this.#stack.load(rsp)) {
       counts.stackSwitches++;
       reads.push(cpu.u64(TR_BASE) + TSS_RSP0);
     }
@@ -175,7 +179,6 @@ export class Meter implements SystemObserver {
     counts.writes += pushes;
     for (const address of reads) this.#translate(cpu, "entry", "data", address);
     for (let i = 0; i < pushes; i++) this.#translate(cpu, "entry", "data", rsp + BigInt(i * 8));
-    if (this.#begun) this.#begun.rsp = rsp;
   }
 
   /** Completes the instruction that has begun, if one has. Cycles since the last one are its own. */
@@ -193,7 +196,10 @@ export class Meter implements SystemObserver {
       this.#translate(cpu, phase, "data", address);
     }
     counts.reads += effects.descriptorReads;
-    if (!effects.adjustsRsp && this.#isOtherStack(begun.rsp, cpu.gpr(RSP))) counts.stackSwitches++;
+    const rsp = cpu.gpr(RSP);
+    if (effects.kind === "enter" || effects.kind === "leave") {
+      if (this.#stack.load(rsp)) counts.stackSwitches++;
+    } else this.#stack.move(begun.rsp, rsp, phase, effects.adjustsRsp);
     this.#followPaging(cpu, begun);
   }
 
@@ -223,14 +229,11 @@ export class Meter implements SystemObserver {
     this.#cycles = cycles;
   }
 
-  #isOtherStack(before: bigint, after: bigint): boolean {
-    const distance = after - before;
-    return distance > SAME_STACK || distance < -SAME_STACK;
-  }
-
   #phase(rip: bigint, { kind }: Effects): Phase {
     if (kind === "enter") return "entry";
     if (kind === "leave") return "exit";
+    // Page 0 is the trampoline of zpoline.
+    if (rip < 4096n) return "stub";
     return this.#symbols.partOf(rip) ?? partWithoutSymbol(rip);
   }
 
@@ -273,9 +276,8 @@ export class Meter implements SystemObserver {
   }
 }
 
-/** Page 0 is the trampoline of zpoline; the upper half is a kernel's. */
+/** The upper half is a kernel's. */
 function partWithoutSymbol(rip: bigint): Part {
-  if (rip < 4096n) return "stub";
   return rip >> 63n === 1n ? "work" : "app";
 }
 

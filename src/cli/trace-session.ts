@@ -115,9 +115,6 @@ class TraceSession {
       command: () => {},
       end: () => {},
     });
-    if (symbols === null) {
-      this.#say(`${options.image} has no symbols: addresses are shown as numbers; --symbols FILE names them`);
-    }
   }
 
   #createMachine(): Machine {
@@ -201,6 +198,11 @@ class TraceSession {
     const machine = this.#machine;
     const tracer = new RingTracer(machine, this.#names, this.#sinks());
     this.#tracer = tracer;
+    if (this.#names.symbols === null) {
+      this.#say(
+        `${this.#options.image} has no symbols: addresses are shown as numbers; --symbols FILE names them`,
+      );
+    }
     machine.observer = tracer;
     if (this.#names.hasApplication) {
       new ApplicationWatch(machine, this.#names, tracer, await loadBranchScanner());

@@ -10,6 +10,7 @@ import {
   PUBLISHED_UKL_SOURCE,
 } from "./published.ts";
 import {
+  cr3Differences,
   type ImageRows,
   MODE_MEANINGS,
   mechanismComparisons,
@@ -18,7 +19,7 @@ import {
   ratiosOf,
 } from "./report.ts";
 import type { Row } from "./statistics.ts";
-import { percent, roughly } from "./text-table.ts";
+import { percent, roughly, signedPercent } from "./text-table.ts";
 
 export function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
@@ -143,6 +144,7 @@ export function mechanismTable(report: Report, rows: readonly Row[]): string {
   if (comparable) {
     const published = PUBLISHED_CR3_PLUS.slice(1).map((value) => plus(value));
     lines.push(["published, SYSCALL/SYSRET", "", "", "", ...published, "", ""]);
+    lines.push(["differs", "", "", "", ...cr3Differences(rows).map(signedPercent), "", ""]);
   }
   return htmlTable(
     "Cycles from ring 3 to ring 0 and back with an empty handler, and what CR3 writes add.",

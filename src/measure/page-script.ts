@@ -176,6 +176,7 @@ export function pageMain(data: PageData, Chart: ChartConstructor): void {
   const draw = (): void => {
     for (const chart of charts.splice(0)) chart.destroy();
     for (const call of ["empty", "getppid"]) stacked(`bars-${call}`, call, 0, "instructions");
+    stacked("bars-fault-stack", "fault-stack", 0, "cycles");
     explorer();
     const { ratios, mechanisms } = data;
     const plain = { stacked: false, thickness: 34, legend: false };

@@ -1,5 +1,6 @@
 /** A measurement as data: what the table, `--json`, `--csv` and the page are made of. */
 import type { Figure } from "../timing/index.ts";
+import { PUBLISHED_CR3_PLUS } from "./published.ts";
 import type { Row } from "./statistics.ts";
 
 /** One image's rows. */
@@ -47,7 +48,10 @@ export const CALL_MEANINGS: Readonly<Record<string, string>> = {
 };
 
 /** Modes as they are shown: what costs most first. Others follow by name. */
-const MODES = ["ring3-kpti", "ring3-kpti-pcid", "ring3", "kml", "zpoline", "ukl", "ukl-byp", "shortcut"];
+const MODES = [
+  ...["ring3-kpti", "ring3-kpti-pcid", "ring3", "kml", "zpoline"],
+  ...["ukl", "ukl-nss", "ukl-df", "ukl-ret", "ukl-byp", "shortcut"],
+];
 
 export const MODE_MEANINGS: Readonly<Record<string, string>> = {
   "ring3-kpti": "ring 3; SYSCALL, and CR3 written on entry and exit",
@@ -56,9 +60,15 @@ export const MODE_MEANINGS: Readonly<Record<string, string>> = {
   kml: "ring 0, unmodified program; SYSCALL, and a jump back",
   zpoline: "ring 0, SYSCALL rewritten to a call through page 0",
   ukl: "linked with the kernel; a call into the entry code",
+  "ukl-nss": "as ukl, without a change of stacks",
+  "ukl-df": "as ukl; faults on the application's stack arrive as double faults",
+  "ukl-ret": "as ukl; faults and interrupts return by RET",
   "ukl-byp": "linked; a call past entry and exit work",
   shortcut: "linked; a call of the kernel's own function",
 };
+
+/** Variants that differ from `ukl` in faults and stacks, and hardly in plain calls. */
+export const VARIANTS: readonly string[] = ["ukl-nss", "ukl-df", "ukl-ret"];
 
 export function compareModes(a: string, b: string): number {
   const rank = (mode: string) => (MODES.indexOf(mode) + MODES.length + 1) % (MODES.length + 1);
@@ -104,6 +114,14 @@ export interface MechanismComparison {
 }
 
 const KEPT = " PCID";
+
+/** How the plus of one and of two CR3 writes differs from the published one, in per cent, of SYSCALL and SYSRET. */
+export function cr3Differences(rows: readonly Row[]): readonly (number | undefined)[] {
+  const { plus } = mechanismComparisons(rows).find(({ mechanism }) => mechanism === "SYSCALL/SYSRET") ?? {
+    plus: [],
+  };
+  return plus.map((value, i) => value && (value / PUBLISHED_CR3_PLUS[i + 1]! - 1) * 100);
+}
 
 /** Families of mechanisms: with 0, 1 and 2 CR3 writes, and those that keep translations by PCID. */
 export function mechanismComparisons(rows: readonly Row[]): MechanismComparison[] {

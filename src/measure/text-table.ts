@@ -9,6 +9,7 @@ import {
 } from "./published.ts";
 import {
   CALL_MEANINGS,
+  cr3Differences,
   type ImageRows,
   MODE_MEANINGS,
   mechanismComparisons,
@@ -43,10 +44,11 @@ async function table(
     .map((line) => line.trimEnd());
 }
 
-/** Cycles are a model's: more than one decimal would claim too much. */
+/** Cycles are a model's: more than three digits would claim too much. */
 export function roughly(value: number): string {
   if (!Number.isFinite(value)) return "-";
-  return Math.abs(value) >= 100 ? String(Math.round(value)) : value.toFixed(1).replace(/\.0$/, "");
+  const size = Math.abs(value);
+  return String(Number(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)));
 }
 
 const count = (value: number): string => (value === 0 ? "." : String(value));
@@ -131,6 +133,7 @@ async function mechanismLines(report: Report, rows: readonly Row[]): Promise<str
   if (comparable) {
     const plus = PUBLISHED_CR3_PLUS.slice(1).map((cycles) => `+${cycles}`);
     lines.push(["published, for SYSCALL/SYSRET", "", "", "", ...plus, "", ""]);
+    lines.push(["differs", "", "", "", ...cr3Differences(rows).map(signedPercent), "", ""]);
   }
   const head = ["mechanism", "cycles", ...(comparable ? ["published", "differs"] : [])];
   head.push("1 CR3 write", "2 writes", "1 with PCID", "2 with PCID");
@@ -142,7 +145,11 @@ async function mechanismLines(report: Report, rows: readonly Row[]): Promise<str
 }
 
 export function percent(value: number, reference: number): string {
-  const difference = (value / reference - 1) * 100;
+  return signedPercent((value / reference - 1) * 100);
+}
+
+export function signedPercent(difference: number | undefined): string {
+  if (difference === undefined) return "-";
   return `${difference < 0 ? "-" : "+"}${Math.abs(difference).toFixed(1)} %`;
 }
 

@@ -1,0 +1,76 @@
+/** Builds applications for a link mode and runs the images, here and under QEMU. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BuildOptions, buildImage } from "../../src/build/index.ts";
+import { Machine, type MachineOptions, type StopReason } from "../../src/machine/machine.ts";
+
+export const root = join(import.meta.dirname, "..", "..");
+export const apps = join(root, "src", "ukl-kernel", "apps");
+
+const has = (tool: string): boolean => spawnSync(tool, ["--version"]).error === undefined;
+export const hasTools = has("gcc") && has("ld");
+export const hasQemu = has("qemu-system-x86_64");
+
+/** An application of src/ukl-kernel/apps, by name. */
+export async function build(name: string, options: Omit<BuildOptions, "inputs">): Promise<Uint8Array> {
+  const result = await buildImage({ inputs: [join(apps, `${name}.c`)], ...options });
+  return result.image;
+}
+
+export interface Run {
+  readonly stop: StopReason;
+  /** Everything on the console, line ends as \n. */
+  readonly console: string;
+  readonly instructions: number;
+}
+
+export interface RunRequest extends MachineOptions {
+  readonly commandLine?: string;
+  readonly maxInstructions?: number;
+  /** Stop when the console shows this. */
+  readonly until?: string;
+}
+
+/** Boots in the emulator, until the guest ends. */
+export function runHere(image: Uint8Array, request: RunRequest = {}): Run {
+  const { commandLine = "", maxInstructions = 300_000_000, until, ...options } = request;
+  let console = "";
+  const machine = new Machine({
+    memory: 64 << 20,
+    ...options,
+    onConsole: (byte) => {
+      console += String.fromCharCode(byte);
+      if (until !== undefined && console.endsWith(until)) machine.stop();
+    },
+  });
+  machine.load({ image, commandLine });
+  const stop = machine.runSync({ maxInstructions });
+  return { stop, console: console.replaceAll("\r\n", "\n"), instructions: machine.instructions };
+}
+
+/** Boots in QEMU without KVM, until the guest ends. @returns the console, line ends as \n, and the exit status */
+export function runQemu(
+  image: Uint8Array,
+  commandLine = "",
+  memory = "64M",
+): { readonly console: string; readonly status: number | null } {
+  const work = mkdtempSync(join(tmpdir(), "ukl-emu-test-"));
+  try {
+    const path = join(work, "image.bin");
+    writeFileSync(path, image);
+    const { stdout, status } = spawnSync(
+      "qemu-system-x86_64",
+      [
+        ...["-M", "q35", "-accel", "tcg", "-m", memory, "-nodefaults", "-display", "none", "-no-reboot"],
+        ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+        ...["-kernel", path, ...(commandLine === "" ? [] : ["-append", commandLine])],
+      ],
+      { encoding: "latin1", timeout: 30_000, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    return { console: stdout.replaceAll("\r\n", "\n"), status };
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}

@@ -51,8 +51,10 @@ export function htmlTable(caption: string, head: readonly string[], rows: readon
     const long = name.length > 30 ? ' class="long"' : "";
     return `<tr><th scope="row"${long}>${escapeHtml(name)}</th>${rest.map(cell).join("")}</tr>`;
   });
-  const title = caption === "" ? "" : `<caption>${escapeHtml(caption)}</caption>`;
-  return `<div class="scroll" tabindex="0"><table>${title}<thead><tr>${headCells.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+  // Outside of the table, so that on narrow screens it does not scroll away with it.
+  const title = caption === "" ? "" : `<p class="caption">${escapeHtml(caption)}</p>`;
+  const label = caption === "" ? "" : ` aria-label="${escapeHtml(caption)}"`;
+  return `${title}<div class="scroll" tabindex="0"><table${label}><thead><tr>${headCells.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }
 
 const dot = (value: number): string => (value === 0 ? "·" : String(value));

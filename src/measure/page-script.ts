@@ -164,7 +164,7 @@ export function pageMain(data: PageData, Chart: ChartConstructor): void {
             plugins: {
               legend: {
                 position: "bottom",
-                labels: { color: colour("ink"), usePointStyle: true, boxWidth: 8 },
+                labels: { color: colour("ink"), usePointStyle: true, boxWidth: 8, boxHeight: 8 },
               },
             },
           },
@@ -175,8 +175,9 @@ export function pageMain(data: PageData, Chart: ChartConstructor): void {
 
   const draw = (): void => {
     for (const chart of charts.splice(0)) chart.destroy();
-    for (const call of ["empty", "getppid"]) stacked(`bars-${call}`, call, 0, "instructions");
-    stacked("bars-fault-stack", "fault-stack", 0, "cycles");
+    for (const call of ["empty", "getppid", "fault-stack"]) {
+      for (const metric of ["instructions", "cycles"]) stacked(`${metric}-${call}`, call, 0, metric);
+    }
     explorer();
     const { ratios, mechanisms } = data;
     const plain = { stacked: false, thickness: 34, legend: false };

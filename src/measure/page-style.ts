@@ -24,7 +24,8 @@ h1 { font-size: clamp(1.6rem, 4.5vw, 2.4rem); line-height: 1.15; margin: 0.6rem 
 h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 0.4rem; text-wrap: balance; }
 h3 { font-size: 1.05rem; margin: 1.5rem 0 0.3rem; }
 p { margin: 0.5rem 0; max-width: 70ch; }
-.soft, caption, .note { color: var(--soft); font-size: 0.92rem; }
+.soft, .caption { color: var(--soft); font-size: 0.92rem; }
+.caption { margin: 0.8rem 0 0.3rem; }
 a { color: var(--accent); }
 code, pre, kbd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 code { font-size: 0.92em; overflow-wrap: anywhere; }
@@ -32,14 +33,11 @@ pre {
   background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 0.7rem 0.9rem;
   overflow-x: auto; font-size: 0.9rem;
 }
-.beside { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 2rem; align-items: start; }
-@media (min-width: 88rem) { .beside { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 .pairs { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.5rem 2rem; }
 @media (min-width: 52rem) { .pairs { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 .chart { position: relative; width: 100%; min-width: 0; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 0.2rem 0 0.4rem; }
 th, td { padding: 0.28rem 0.55rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; }
 th { font-weight: 600; }
 thead th { border-bottom: 2px solid var(--line); }

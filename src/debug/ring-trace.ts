@@ -6,7 +6,7 @@
 import type { SystemObserver, TransferCause } from "../cpu/core.ts";
 import { pushesErrorCode, Vector } from "../cpu/fault.ts";
 import { CR2 } from "../cpu/layout.ts";
-import { Gpr } from "../cpu/registers.ts";
+import { Efer, Gpr } from "../cpu/registers.ts";
 import type { CpuState } from "../cpu/state.ts";
 import type { Machine } from "../machine/machine.ts";
 import { hex } from "./hex.ts";
@@ -138,6 +138,8 @@ export class RingTracer implements SystemObserver {
       this.leave(cpu, cause, origin, target, cpu.gpr(Gpr.RSP));
     } else if (cause === "SYSCALL") {
       this.enterSystemCall(cpu, cause, origin, target, cpu.gpr(Gpr.RCX), cpu.gpr(Gpr.RSP));
+    } else if (cause === "call gate" && (cpu.efer & Efer.LMA) !== 0) {
+      this.#enterGate(cpu, origin, target);
     } else {
       // A task switch neither enters nor returns: the task that is left goes on where it was.
       const frame =
@@ -148,6 +150,23 @@ export class RingTracer implements SystemObserver {
       const name = cause === "event" ? (delivery?.name ?? "event") : cause;
       this.#emit(cpu, name, origin, target, frame, null, null);
     }
+  }
+
+  /** A 64-bit call gate: RIP, CS, and from an outer ring RSP and SS are on the stack (SDM vol. 3A 5.8.5.1). */
+  #enterGate(cpu: CpuState, from: Place, to: Place): void {
+    const rsp = cpu.gpr(Gpr.RSP);
+    const stack = this.#peek(cpu, rsp, 24);
+    let frame: Frame | null = null;
+    if (stack.length === 24) {
+      const view = new DataView(stack.buffer, stack.byteOffset, 24);
+      frame = this.#frame("call", "call gate", "", from, cpu.rip, view.getBigUint64(0, true));
+      this.#frames.enter(cpu, from.cpl === to.cpl ? rsp + 16n : view.getBigUint64(16, true), frame);
+    }
+    this.#emit(cpu, "call gate", from, to, frame, null, null);
+  }
+
+  #peek(cpu: CpuState, address: bigint, length: number): Uint8Array {
+    return peekLinear(this.#machine.mmu, cpu, address, length);
   }
 
   // ---- What is also told of calls that change no ring ---------------------------------------------------
@@ -163,7 +182,7 @@ export class RingTracer implements SystemObserver {
   ): void {
     const number = Number(cpu.gpr(Gpr.RAX) & 0xffff_ffffn);
     const registers = ARGUMENTS.map((register) => cpu.gpr(register));
-    const peek = (address: bigint, length: number) => peekLinear(this.#machine.mmu, cpu, address, length);
+    const peek = (address: bigint, length: number) => this.#peek(cpu, address, length);
     const name = systemCallName(number);
     const frame = this.#frame("system call", name, "", from, to.rip!, returnRip, number, registers);
     this.#frames.enter(cpu, returnRsp, frame);

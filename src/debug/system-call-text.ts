@@ -105,8 +105,12 @@ function argumentText(letter: string, value: bigint, next: bigint, peek: Peek): 
   }
 }
 
+/** More than any system has: RAX holds something else. */
+const LARGEST = 4095;
+
+/** Numbers that cannot be one are all of one name. */
 export function systemCallName(number: number): string {
-  return systemCall(number)?.name ?? `system call ${number}`;
+  return systemCall(number)?.name ?? (number > LARGEST ? "(no number)" : `system call ${number}`);
 }
 
 /** E.g. `write(1, "hello\n", 6)`; calls that nobody knows show all six registers. */
@@ -116,7 +120,7 @@ export function systemCallText(number: number, registers: readonly bigint[], pee
   const texts = [...letters].map((letter, i) =>
     argumentText(letter, registers[i]!, registers[i + 1] ?? 0n, peek),
   );
-  return `${systemCallName(number)}(${texts.join(", ")})`;
+  return `${call?.name ?? `system call ${number}`}(${texts.join(", ")})`;
 }
 
 /** E.g. `6`, `-1 ENOENT` as the C library would say it, or an address. */

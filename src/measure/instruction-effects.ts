@@ -35,8 +35,8 @@ export interface Effects {
   readonly bytes: Uint8Array;
   readonly kind: Kind;
   readonly operands: readonly Operand[];
-  /** A string instruction with a REP prefix: each execution step is one repetition. */
-  readonly repeats: boolean;
+  /** Bytes of an element of a string instruction with a REP prefix; 0: it is none. */
+  readonly element: number;
   /** Descriptors that the instruction reads without naming them. */
   readonly descriptorReads: number;
   /** ADD, SUB or LEA on RSP makes room on the same stack, however much. */
@@ -53,7 +53,8 @@ export type EffectsDecoder = (bytes: Uint8Array, rip: bigint) => Effects;
 /** Loads iced-x86. */
 export async function loadEffectsDecoder(): Promise<EffectsDecoder> {
   const iced = await import("iced-x86");
-  const { Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess, Register } = iced;
+  const { Decoder, DecoderOptions, InstructionInfoFactory, MemorySizeExt, Mnemonic, OpAccess, Register } =
+    iced;
   const factory = new InstructionInfoFactory();
 
   const general = (register: number): number => {
@@ -132,7 +133,10 @@ export async function loadEffectsDecoder(): Promise<EffectsDecoder> {
       bytes: bytes.slice(0, instruction.length),
       kind,
       operands: memories.map(operand),
-      repeats: instruction.isStringInstruction && (instruction.hasRepPrefix || instruction.hasRepnePrefix),
+      element:
+        instruction.isStringInstruction && (instruction.hasRepPrefix || instruction.hasRepnePrefix)
+          ? MemorySizeExt.size(instruction.memorySize)
+          : 0,
       descriptorReads: descriptors(instruction, kind),
       adjustsRsp: instruction.op0Register === Register.RSP && adjusting.has(instruction.mnemonic),
       usesStack: memories.some(({ base }) => base === Register.RSP),

@@ -7,7 +7,6 @@ import {
   CODE_BASE,
   CR3,
   GDTR_BASE,
-  GPR,
   IDTR_BASE,
   MODE,
   SEGMENT_BASE,
@@ -16,7 +15,7 @@ import {
   Segment,
 } from "../cpu/layout.ts";
 import { Mode } from "../cpu/modes.ts";
-import { Cr4 } from "../cpu/registers.ts";
+import { Cr4, Flag } from "../cpu/registers.ts";
 import type { CpuState } from "../cpu/state.ts";
 import { peekLinear } from "../debug/peek.ts";
 import type { Part, SymbolTable } from "../debug/symbols.ts";
@@ -47,6 +46,9 @@ interface Begun {
   readonly phase: Phase;
   readonly rip: bigint;
   readonly rsp: bigint;
+  readonly rcx: bigint;
+  /** RFLAGS.DF: string instructions go down. */
+  readonly isDown: boolean;
   readonly effects: Effects;
   readonly accesses: readonly MemoryAccess[];
   /** Of MOV to CR3 and INVLPG. */
@@ -63,7 +65,7 @@ const NO_EFFECTS: Effects = {
   bytes: new Uint8Array(0),
   kind: "plain",
   operands: [],
-  repeats: false,
+  element: 0,
   descriptorReads: 0,
   adjustsRsp: false,
   usesStack: false,
@@ -119,17 +121,16 @@ export class Meter implements SystemObserver {
     this.#stack.step(rsp);
     const switchedBy = effects.usesStack ? this.#stack.use(rsp) : null;
     if (switchedBy !== null) this.#counts[switchedBy].stackSwitches++;
-    const idles = effects.repeats && cpu.u64(GPR + RCX * 8) === 0n;
     this.#begun = {
       ...{ phase, rip, effects },
       rsp,
-      accesses: idles
-        ? []
-        : effects.operands.map((operand) => ({
-            address: operandAddress(cpu, operand),
-            read: operand.read,
-            write: operand.write,
-          })),
+      rcx: cpu.gpr(RCX),
+      isDown: effects.element !== 0 && (cpu.rflags & Flag.DF) !== 0,
+      accesses: effects.operands.map((operand) => ({
+        address: operandAddress(cpu, operand),
+        read: operand.read,
+        write: operand.write,
+      })),
       value: effects.source < 0 ? 0n : cpu.gpr(effects.source),
     };
   }
@@ -139,8 +140,9 @@ export class Meter implements SystemObserver {
     this.#isFault = kind === "fault";
     if (kind === "software") return;
     if (kind === "fault") {
-      // The instruction has not been executed: it will be, when it restarts.
+      // The instruction has not been executed: it will be, when it restarts. Its repetitions so far have been.
       this.#charge(this.#begun?.phase ?? "entry");
+      if (this.#begun !== null && this.#begun.effects.element !== 0) this.#repetitions(cpu, this.#begun);
       this.#begun = null;
       this.#counts.entry.faults++;
     } else {
@@ -189,11 +191,17 @@ export class Meter implements SystemObserver {
     this.#begun = null;
     const { effects, phase } = begun;
     const counts = this.#counts[phase];
-    if (!(effects.repeats && cpu.rip === begun.rip)) counts.instructions++;
-    for (const { address, read, write } of begun.accesses) {
-      if (read) counts.reads++;
-      if (write) counts.writes++;
-      this.#translate(cpu, phase, "data", address);
+    if (effects.element !== 0) {
+      this.#repetitions(cpu, begun);
+      // Between two repetitions it has not come to its end.
+      if (cpu.rip !== begun.rip) counts.instructions++;
+    } else {
+      counts.instructions++;
+      for (const { address, read, write } of begun.accesses) {
+        if (read) counts.reads++;
+        if (write) counts.writes++;
+        this.#translate(cpu, phase, "data", address);
+      }
     }
     counts.reads += effects.descriptorReads;
     const rsp = cpu.gpr(RSP);
@@ -201,6 +209,23 @@ export class Meter implements SystemObserver {
       if (this.#stack.load(rsp)) counts.stackSwitches++;
     } else this.#stack.move(begun.rsp, rsp, phase, effects.adjustsRsp);
     this.#followPaging(cpu, begun);
+  }
+
+  /** The accesses of a string instruction's repetitions, by how far RCX has counted down; each page once. */
+  #repetitions(cpu: CpuState, { rcx, isDown, effects: { element }, phase, accesses }: Begun): void {
+    const times = Number(BigInt.asUintN(64, rcx - cpu.gpr(RCX)));
+    if (times === 0) return;
+    const counts = this.#counts[phase];
+    const length = BigInt(times * element);
+    for (const { address, read, write } of accesses) {
+      if (read) counts.reads += times;
+      if (write) counts.writes += times;
+      const first = isDown ? address + BigInt(element) - length : address;
+      const last = first + length - 1n;
+      for (let page = first >> 12n; page <= last >> 12n; page++) {
+        this.#translate(cpu, phase, "data", page << 12n);
+      }
+    }
   }
 
   #followPaging(cpu: CpuState, { effects: { kind }, phase, value }: Begun): void {

@@ -134,13 +134,13 @@ full_frame_calls:
 
 #if !STACK_SWITCH
 /*
- * After clone, vfork and execve the application's stack is somebody else's or gone, and exit gives it back: clone,
- * fork, vfork, execve, exit, exit_group, clone3.
+ * After clone, vfork and execve the application's stack is somebody else's or gone, and exit and munmap give it back:
+ * munmap, clone, fork, vfork, execve, exit, exit_group, clone3.
  */
 	.section .rodata
 	.balign	8
 kernel_stack_calls:
-	.quad	1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60
+	.quad	1 << 11 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60
 	.quad	0, 0
 	.quad	1 << (231 - 192)
 	.quad	0, 0

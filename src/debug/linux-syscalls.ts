@@ -5,14 +5,16 @@
  *     d  signed, 32 bits      u  unsigned, 64 bits     x  flags, hexadecimal
  *     p  address              s  path or other string  b  data; its length is the next argument
  *     o  mode, octal          f  directory (AT_FDCWD)  v  NULL-terminated array of strings
+ *     r  room for data: as many bytes as the result says; their maximum is the next argument
+ *     F  flags of open
  *
  * `-` where a call has none, `?` where the table does not say; `:x` when the result is an address. 511 is not Linux's
  * but the empty call of this project's kernel.
  */
 const TABLE = `
-0 read dpu
+0 read dru
 1 write dbu
-2 open sxo
+2 open sFo
 3 close d
 4 stat sp
 5 fstat dp
@@ -27,7 +29,7 @@ const TABLE = `
 14 rt_sigprocmask dppu
 15 rt_sigreturn -
 16 ioctl dxp
-17 pread64 dpud
+17 pread64 drud
 18 pwrite64 dbud
 19 readv dpd
 20 writev dpd
@@ -55,7 +57,7 @@ const TABLE = `
 42 connect dpd
 43 accept dpp
 44 sendto dbuxpd
-45 recvfrom dpuxpp
+45 recvfrom druxpp
 46 sendmsg dpx
 47 recvmsg dpx
 48 shutdown dd
@@ -89,7 +91,7 @@ const TABLE = `
 76 truncate sd
 77 ftruncate dd
 78 getdents dpu
-79 getcwd pu
+79 getcwd ru
 80 chdir s
 81 fchdir d
 82 rename ss
@@ -99,7 +101,7 @@ const TABLE = `
 86 link ss
 87 unlink s
 88 symlink ss
-89 readlink spu
+89 readlink sru
 90 chmod so
 91 fchmod do
 92 chown sdd
@@ -267,7 +269,7 @@ const TABLE = `
 254 inotify_add_watch dsx
 255 inotify_rm_watch dd
 256 migrate_pages dupp
-257 openat fsxo
+257 openat fsFo
 258 mkdirat fso
 259 mknodat fsox
 260 fchownat fsddx
@@ -277,7 +279,7 @@ const TABLE = `
 264 renameat fsfs
 265 linkat fsfsx
 266 symlinkat sfs
-267 readlinkat fspu
+267 readlinkat fsru
 268 fchmodat fso
 269 faccessat fso
 270 pselect6 dppppp

@@ -8,7 +8,6 @@
 import { Gpr } from "../cpu/registers.ts";
 import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
 import type { RingNames, Side } from "./ring-names.ts";
-import { resultText } from "./system-call-text.ts";
 
 interface Slice {
   /** What has been entered, for slices that a return ends. */
@@ -151,9 +150,9 @@ export class PerfettoTrace implements RingSink {
     };
   }
 
-  #resultArguments(frame: Frame, { moment, result }: Transition): object {
+  #resultArguments(frame: Frame, { moment, answer }: Transition): object {
     return {
-      ...(frame.kind === "event" ? {} : { result: resultText(frame.number, result) }),
+      ...(frame.kind === "event" ? {} : { result: answer }),
       instructions: moment.instructions - frame.start.instructions,
       cycles: Math.round(moment.cycles - frame.start.cycles),
     };

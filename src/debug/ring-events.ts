@@ -47,6 +47,8 @@ export interface Transition {
   /** What returned, and RAX then. Not known of every return: programs start somewhere. */
   readonly leaves: Frame | null;
   readonly result: bigint;
+  /** The text of the result of what has returned, with data that it has written. */
+  readonly answer: string;
   /** The text of a call that is entered, from memory as it is now. */
   readonly call: (() => string) | null;
   readonly cpu: CpuState;

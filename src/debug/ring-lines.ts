@@ -1,7 +1,6 @@
 /** A ring trace as text, one aligned line for each transition, or as JSON, one object a line. */
 import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
 import type { RingNames } from "./ring-names.ts";
-import { resultText } from "./system-call-text.ts";
 
 type Line = (text: string) => void;
 
@@ -15,12 +14,12 @@ export function duration(nanoseconds: number): string {
 const seconds = (nanoseconds: number): string => (nanoseconds / 1e9).toFixed(9);
 
 /** What a frame that has ended says of itself. */
-function endText(frame: Frame, result: bigint, moment: Moment, withCycles: boolean): string {
+function endText(frame: Frame, answer: string, moment: Moment, withCycles: boolean): string {
   const elapsed = duration(moment.time - frame.start.time);
   const cycles = withCycles ? `, ${Math.round(moment.cycles - frame.start.cycles)} cycles` : "";
   const took = `<${elapsed}${cycles}>`;
   if (frame.kind === "event") return `end of ${frame.name} ${took}`;
-  return `${frame.name} = ${resultText(frame.number, result)} ${took}`;
+  return `${frame.name} = ${answer} ${took}`;
 }
 
 export class RingText implements RingSink {
@@ -54,7 +53,7 @@ export class RingText implements RingSink {
     const what: string[] = [];
     if (t.call !== null) what.push(t.call());
     else if (t.enters !== null) what.push(t.enters.detail);
-    if (t.leaves !== null) what.push(endText(t.leaves, t.result, t.moment, this.#withCycles));
+    if (t.leaves !== null) what.push(endText(t.leaves, t.answer, t.moment, this.#withCycles));
     const text = `${sides}  ${t.cause.padEnd(13)}  ${this.#place(t.from)}  -> ${this.#place(t.to)}  ${what.join(" ")}`;
     this.#line(this.#start(t.moment) + text.trimEnd());
   }
@@ -111,12 +110,10 @@ export class RingJson implements RingSink {
     };
   }
 
-  #left(frame: Frame, { moment, result }: Transition): object {
+  #left(frame: Frame, { moment, result, answer }: Transition): object {
     return {
       ...{ kind: frame.kind, name: frame.name },
-      ...(frame.kind === "event"
-        ? {}
-        : { result: `0x${result.toString(16)}`, text: resultText(frame.number, result) }),
+      ...(frame.kind === "event" ? {} : { result: `0x${result.toString(16)}`, text: answer }),
       elapsed: moment.time - frame.start.time,
       ...(this.#withCycles ? { elapsedCycles: moment.cycles - frame.start.cycles } : {}),
       elapsedInstructions: moment.instructions - frame.start.instructions,

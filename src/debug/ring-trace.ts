@@ -15,7 +15,7 @@ import { peekLinear } from "./peek.ts";
 import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
 import { addressSpace, PendingFrames } from "./ring-frames.ts";
 import type { RingNames, Side } from "./ring-names.ts";
-import { systemCallName, systemCallText } from "./system-call-text.ts";
+import { resultText, returnedData, systemCallName, systemCallText } from "./system-call-text.ts";
 import { exceptionName } from "./vectors.ts";
 
 /** An event that is about to be delivered, and the state that it interrupts. */
@@ -246,10 +246,18 @@ export class RingTracer implements SystemObserver {
     const transition: Transition = {
       ...{ moment: enters?.start ?? this.moment(), cause, from, to, enters, leaves, call, cpu },
       result: cpu.gpr(Gpr.RAX),
+      answer: leaves === null ? "" : this.#answer(cpu, leaves),
       space: addressSpace(cpu),
     };
     for (const sink of this.#sinks) sink.transition(transition);
     this.onTransition?.(cpu);
+  }
+
+  #answer(cpu: CpuState, { kind, number, registers }: Frame): string {
+    if (kind === "event") return "";
+    const result = cpu.gpr(Gpr.RAX);
+    const peek = (address: bigint, length: number) => this.#peek(cpu, address, length);
+    return resultText(number, result) + returnedData(number, registers, result, peek);
   }
 
   // ---- The console, and the end -------------------------------------------------------------------------

@@ -82,13 +82,51 @@ function vectorText(address: bigint, peek: Peek): string {
 
 const AT_FDCWD = -100n;
 
+/** Flags of open (include/uapi/asm-generic/fcntl.h); O_SYNC and O_TMPFILE hold bits of others. */
+const OPEN_FLAGS: readonly (readonly [bits: number, name: string])[] = [
+  [0o20200000, "O_TMPFILE"],
+  [0o4010000, "O_SYNC"],
+  [0o100, "O_CREAT"],
+  [0o200, "O_EXCL"],
+  [0o400, "O_NOCTTY"],
+  [0o1000, "O_TRUNC"],
+  [0o2000, "O_APPEND"],
+  [0o4000, "O_NONBLOCK"],
+  [0o10000, "O_DSYNC"],
+  [0o20000, "O_ASYNC"],
+  [0o40000, "O_DIRECT"],
+  [0o100000, "O_LARGEFILE"],
+  [0o200000, "O_DIRECTORY"],
+  [0o400000, "O_NOFOLLOW"],
+  [0o1000000, "O_NOATIME"],
+  [0o2000000, "O_CLOEXEC"],
+  [0o10000000, "O_PATH"],
+];
+const ACCESS_MODES = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"] as const;
+
+function openFlagsText(value: bigint): string {
+  let left = Number(BigInt.asUintN(32, value));
+  const words: string[] = [ACCESS_MODES[left & 3]!];
+  left &= ~3;
+  for (const [bits, name] of OPEN_FLAGS) {
+    if ((left & bits) !== bits) continue;
+    words.push(name);
+    left &= ~bits;
+  }
+  if (left !== 0) words.push(`0x${(left >>> 0).toString(16)}`);
+  return words.join("|");
+}
+
 function argumentText(letter: string, value: bigint, next: bigint, peek: Peek): string {
   switch (letter) {
     case "d":
       return `${signed32(value)}`;
     case "u":
       return unsignedText(value);
+    case "F":
+      return openFlagsText(value);
     case "p":
+    case "r":
       return value === 0n ? "NULL" : hexText(value);
     case "o":
       return value === 0n ? "0" : `0${BigInt.asUintN(32, value).toString(8)}`;
@@ -121,6 +159,18 @@ export function systemCallText(number: number, registers: readonly bigint[], pee
     argumentText(letter, registers[i]!, registers[i + 1] ?? 0n, peek),
   );
   return `${call?.name ?? `system call ${number}`}(${texts.join(", ")})`;
+}
+
+/** What a call has put into its caller's memory, if that is data: ` "text"`. */
+export function returnedData(
+  number: number | null,
+  registers: readonly bigint[],
+  result: bigint,
+  peek: Peek,
+): string {
+  const room = number === null ? -1 : (systemCall(number)?.arguments?.indexOf("r") ?? -1);
+  if (room < 0 || BigInt.asIntN(64, result) <= 0n) return "";
+  return ` ${dataText(registers[room]!, result, peek)}`;
 }
 
 /** E.g. `6`, `-1 ENOENT` as the C library would say it, or an address. */

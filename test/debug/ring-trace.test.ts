@@ -60,7 +60,7 @@ describe.skipIf(!hasTools)("a ring trace", () => {
       "0 > 3 | IRET | start64+ | program | ",
       '3 > 0 | SYSCALL | program+ | entry_syscall | write(1, "Text \\"1\\"\\n", 9)',
       "0 > 3 | SYSRET | exit_syscall+ | program+ | write = 9",
-      "3 > 0 | SYSCALL | program+ | entry_syscall | open(0x40000000 (unmapped), 0x0, 0)",
+      "3 > 0 | SYSCALL | program+ | entry_syscall | open(0x40000000 (unmapped), O_RDONLY, 0)",
       "0 > 3 | SYSRET | exit_syscall+ | program+ | open = -1 ENOENT",
       "3 > 0 | INT 80h | program+ | entry_int80 | ",
       "0 > 3 | IRET | entry_int80+ | program+ | end of INT 80h",
@@ -69,7 +69,7 @@ describe.skipIf(!hasTools)("a ring trace", () => {
       "3 > 0 | SYSCALL | program+ | entry_syscall | exit(0)",
       "0 > 0 app | jump | ? | main | ",
       expect.stringMatching(/^0 app > 0 \| CALL \| main\+ \| entry_ukl \| read\(3, 0x\w+, 100\)$/),
-      "0 > 0 app | RET | exit_ukl+ | main+ | read = 5",
+      '0 > 0 app | RET | exit_ukl+ | main+ | read = 5 "Text "',
       "0 app > 0 | CALL | main+ | kernel_work | kernel_work()",
       "0 > 0 app | RET | ? | main+ | kernel_work = 5",
       "0 app > 0 | INT 03h | main+ | entry_breakpoint | ",
@@ -227,7 +227,7 @@ describe.skipIf(!hasTools)("a trace for Perfetto", () => {
   test("has arguments and results", () => {
     const open = events.findIndex(({ name }) => name === "open");
     expect(events[open]!.args).toMatchObject({
-      call: "open(0x40000000 (unmapped), 0x0, 0)",
+      call: "open(0x40000000 (unmapped), O_RDONLY, 0)",
       RDI: "0x40000000",
       by: "SYSCALL",
     });

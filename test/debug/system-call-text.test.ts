@@ -1,6 +1,6 @@
 /** System calls as text. */
 import { describe, expect, test } from "vitest";
-import { quote, resultText, systemCallText } from "../../src/debug/system-call-text.ts";
+import { quote, resultText, returnedData, systemCallText } from "../../src/debug/system-call-text.ts";
 
 /** Memory of a few pieces; all else is not mapped. */
 function memory(pieces: Readonly<Record<number, string>>) {
@@ -31,7 +31,9 @@ const peek = memory({
 
 describe("a system call", () => {
   test("shows strings, data, vectors, numbers and directories by kind", () => {
-    expect(text(257, 0xffff_ff9cn, 0x1000, 0x8_0000, 0)).toBe('openat(AT_FDCWD, "/etc/passwd", 0x80000, 0)');
+    expect(text(257, 0xffff_ff9cn, 0x1000, 0o2000000, 0)).toBe(
+      'openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC, 0)',
+    );
     expect(text(1, 1, 0x2000, 9)).toBe('write(1, "a\\tb\\n\\1\\1772\\"\\\\", 9)');
     expect(text(59, 0x4000, 0x3000, 0)).toBe('execve("ls", ["ls", "/etc/passwd"], NULL)');
     expect(text(3, 0xffff_ffffn)).toBe("close(-1)");
@@ -41,12 +43,13 @@ describe("a system call", () => {
 
   test("cuts long ones", () => {
     expect(text(1, 1, 0x5000, 100)).toBe(`write(1, "${"x".repeat(32)}"..., 100)`);
-    expect(text(2, 0x5000)).toBe(`open("${"x".repeat(32)}"..., 0x0, 0)`);
+    expect(text(2, 0x5000)).toBe(`open("${"x".repeat(32)}"..., O_RDONLY, 0)`);
+    expect(text(2, 0x4000, 0o4010002)).toBe('open("ls", O_RDWR|O_SYNC, 0)');
   });
 
   test("says where memory is not mapped", () => {
     expect(text(1, 1, 0x9000, 5)).toBe("write(1, 0x9000 (unmapped), 5)");
-    expect(text(2, 0x6000)).toBe('open("cut"... (unmapped), 0x0, 0)');
+    expect(text(2, 0x6000)).toBe('open("cut"... (unmapped), O_RDONLY, 0)');
     expect(text(59, 0x1000, 0x9000)).toBe('execve("/etc/passwd", 0x9000 (unmapped), NULL)');
   });
 
@@ -62,6 +65,15 @@ test("results are numbers, addresses and errors", () => {
   expect(resultText(9, 0x7f00_0000_0000n)).toBe("0x7f0000000000");
   expect(resultText(9, minus(12n))).toBe("-1 ENOMEM");
   expect(resultText(null, minus(2n))).toBe("-2");
+});
+
+test("data that a call has written is shown with its result", () => {
+  const registers = [3n, 0x4000n, 100n, 0n, 0n, 0n];
+  expect(returnedData(0, registers, 2n, peek)).toBe(' "ls"');
+  expect(returnedData(0, registers, 0n, peek)).toBe("");
+  expect(returnedData(0, registers, BigInt.asUintN(64, -9n), peek)).toBe("");
+  expect(returnedData(1, registers, 2n, peek)).toBe("");
+  expect(returnedData(null, registers, 2n, peek)).toBe("");
 });
 
 test("bytes are quoted so that they can be read back", () => {

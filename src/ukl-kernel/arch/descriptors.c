@@ -83,6 +83,13 @@ static void table_load(void)
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
+bool pcid_available(void)
+{
+	u32 a = 1, b, c = 0, d;
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return PCID && c & CPUID_1_ECX_PCID;
+}
+
 void processor_init(void)
 {
 	percpu0.kernel_stack_top = (u64)boot_stack_top;
@@ -97,7 +104,7 @@ void processor_init(void)
 	table_load();
 
 	/* No SMEP, no SMAP: where applications run at CPL 0, their pages are user pages all the same. */
-	u64 cr4 = CR4_VALUE | (PCID ? CR4_PCIDE : 0);
+	u64 cr4 = CR4_VALUE | (pcid_available() ? CR4_PCIDE : 0);
 	__asm__ volatile("movq %0, %%cr4" : : "r"(cr4));
 
 	wrmsr(IA32_STAR, (u64)KERNEL_CS << 32 | (u64)(USER_SS - 8) << 48);

@@ -77,6 +77,7 @@ static inline void stack_probe(void)
 
 /* arch/descriptors.c: GDT, TSS, IDT, MSRs of system calls, control registers. */
 void processor_init(void);
+bool pcid_available(void);		/* the build asks for PCIDs, and the processor has them */
 void tss_set_stack(u64 top);		/* the stack that exceptions from ring 3 enter on */
 
 /* arch/traps.c */

@@ -13,6 +13,10 @@
 #define PCID_USER	2UL
 #define CR3_NO_FLUSH	(1UL << 63)
 
+/* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
+static struct space *loaded;
+static bool pcid;
+
 static u64 *table_at(u64 entry) { return direct(entry & PTE_ADDRESS); }
 static u32 index_at(vaddr_t address, int level) { return address >> (12 + 9 * level) & (ENTRIES - 1); }
 
@@ -37,6 +41,7 @@ void direct_map_extend(paddr_t end)
 		entries[giga >> 30] = pd | PTE_PRESENT | PTE_WRITE;
 	}
 	kernel_pml4[PML4_DIRECT_MAP] = pdpt | PTE_PRESENT | PTE_WRITE;
+	pcid = pcid_available();
 	kernel_pml4[0] = 0;		/* no more identity mapping: null pointers fault */
 	write_cr3((u64)kernel_pml4 - KERNEL_BASE);
 }
@@ -114,18 +119,18 @@ paddr_t user_pml4_create(void)
 	return page;
 }
 
-/* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
-static struct space *loaded;
 
 static void load(struct space *space)
 {
 	struct percpu *percpu = current_percpu();
 	paddr_t pml4 = space ? space->pml4 : (u64)kernel_pml4 - KERNEL_BASE;
-	if (PCID) {
+	if (pcid) {
 		percpu->kernel_cr3 = pml4 | PCID_KERNEL | CR3_NO_FLUSH;
 		percpu->user_cr3 = (space ? space->user_pml4 : pml4) | PCID_USER | CR3_NO_FLUSH;
 		/* Two PCIDs serve all processes, so a switch flushes both: a CR3 write without bit 63 does that. */
+#if PCID
 		tlb_flush_pcids(pml4 | PCID_USER, pml4 | PCID_KERNEL);
+#endif
 	} else {
 		percpu->kernel_cr3 = pml4;
 		percpu->user_cr3 = space ? space->user_pml4 : pml4;
@@ -155,7 +160,7 @@ void tlb_flush(struct space *space)
 
 void tlb_flush_page(struct space *space, vaddr_t address)
 {
-	if (PCID)
+	if (pcid)
 		tlb_flush(space);	/* INVLPG would reach the kernel's PCID only */
 	else if (space == loaded)
 		invlpg(address);

@@ -3,6 +3,7 @@ import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { loadBranchScanner } from "../debug/branch-scan.ts";
 import { PerfettoTrace } from "../debug/perfetto.ts";
+import { ProgramCode } from "../debug/program-code.ts";
 import { ApplicationWatch } from "../debug/ring-application.ts";
 import type { RingSink } from "../debug/ring-events.ts";
 import { RingJson, RingText } from "../debug/ring-lines.ts";
@@ -99,7 +100,7 @@ class TraceSession {
     const initrd =
       options.initrd === undefined ? undefined : readInput(options.initrd, "an initial RAM disk");
     const symbols = loadSymbols(options.symbols, image);
-    this.#names = new RingNames(symbols);
+    this.#names = new RingNames(symbols, symbols && ProgramCode.find(image, symbols));
     this.#messages = new StreamOutput(process.stderr, () => {});
     this.#expectation = options.expect ? new Expectation(options.expect) : null;
     this.#machine = this.#createMachine();
@@ -153,9 +154,7 @@ class TraceSession {
     if (output !== undefined || (!summary && perfetto === undefined)) {
       const fd = output === undefined ? STDOUT : descriptors.shift()!;
       const { line } = writer(fd, output ?? "standard output");
-      sinks.push(
-        json ? new RingJson(line, this.#names, withCycles) : new RingText(line, this.#names, withCycles),
-      );
+      sinks.push(json ? new RingJson(line, withCycles) : new RingText(line, this.#names, withCycles));
     }
     if (perfetto !== undefined) {
       sinks.push(new PerfettoTrace(writer(descriptors.shift()!, perfetto).line, this.#names));

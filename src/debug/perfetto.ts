@@ -8,6 +8,7 @@
 import { Gpr } from "../cpu/registers.ts";
 import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
 import type { RingNames, Side } from "./ring-names.ts";
+import { symbolText } from "./symbols.ts";
 
 interface Slice {
   /** What has been entered, for slices that a return ends. */
@@ -110,7 +111,7 @@ export class PerfettoTrace implements RingSink {
       for (const side of this.#tracks.keys()) this.#ensureProgram(side, moment);
     }
     this.#ensureProgram(to.side, moment);
-    const name = to.rip === null ? to.side : this.#functionName(to.rip);
+    const name = to.symbol?.symbol.name ?? (to.rip === null ? to.side : hexText(to.rip));
     this.#begin(to.side, moment, name, { ...this.#placeArguments("RIP", to), by: cause });
   }
 
@@ -126,12 +127,9 @@ export class PerfettoTrace implements RingSink {
     return this.#space === null ? 0 : 1;
   }
 
-  #functionName(rip: bigint): string {
-    return this.#names.find(rip)?.symbol.name ?? hexText(rip);
-  }
-
-  #placeArguments(name: string, { rip }: Place): Record<string, string> {
-    return rip === null ? {} : { [name]: `${hexText(rip)} ${this.#names.name(rip) ?? ""}`.trimEnd() };
+  #placeArguments(name: string, { rip, symbol }: Place): Record<string, string> {
+    if (rip === null) return {};
+    return { [name]: symbol === null ? hexText(rip) : `${hexText(rip)} ${symbolText(symbol)}` };
   }
 
   #entryArguments(frame: Frame, { from, to, cpu, call, cause }: Transition): object {

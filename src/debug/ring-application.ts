@@ -111,8 +111,9 @@ export class ApplicationWatch {
     if (returnRip === null || this.#names.side(0, returnRip) !== "0 app") return;
     // Entered by SYSCALL or an exception, or called by kernel code on behalf of the application.
     if (tracer.side !== "0 app") return;
-    const from: Place = { side: "0 app", cpl: 0, rip: this.#callSite(cpu, returnRip) };
-    const to: Place = { side: "0", cpl: 0, rip: cpu.rip };
+    const site = this.#callSite(cpu, returnRip);
+    const from: Place = { ...tracer.place(cpu, 0, site), side: "0 app" };
+    const to: Place = { ...tracer.place(cpu, 0, cpu.rip), side: "0" };
     const after = rsp + 8n;
     if (symbol.part === "entry") tracer.enterSystemCall(cpu, "CALL", from, to, returnRip, after);
     else tracer.enterCall(cpu, symbol.name, from, to, returnRip, after);
@@ -133,7 +134,7 @@ export class ApplicationWatch {
     const rsp = cpu.gpr(Gpr.RSP);
     // Nothing that it returns from: the program, or a thread of it, begins.
     const cause = tracer.pending(cpu, cpu.rip, rsp) === null ? "jump" : "RET";
-    tracer.leave(cpu, cause, null, tracer.place(0, cpu.rip), rsp);
+    tracer.leave(cpu, cause, null, tracer.place(cpu, 0, cpu.rip), rsp);
   }
 
   /** A RET of the exit code: to the application, or to interrupted kernel code, or to its own caller. */
@@ -146,9 +147,9 @@ export class ApplicationWatch {
   #leaves(cpu: CpuState, cause: string, target: bigint, rsp: bigint): void {
     const tracer = this.#tracer;
     if (cpu.cpl !== 0) return;
-    const to = tracer.place(0, target);
+    const to = tracer.place(cpu, 0, target);
     if (to.side === "0 app" || tracer.pending(cpu, target, rsp)?.from.rip === target) {
-      tracer.leave(cpu, cause, tracer.place(0, cpu.rip), to, rsp);
+      tracer.leave(cpu, cause, tracer.place(cpu, 0, cpu.rip), to, rsp);
     }
   }
 }

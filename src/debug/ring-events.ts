@@ -1,6 +1,7 @@
 /** What a ring trace consists of: the tracer makes it, sinks write it. */
 import type { CpuState } from "../cpu/state.ts";
 import type { Side } from "./ring-names.ts";
+import type { SymbolAt } from "./symbols.ts";
 
 export interface Moment {
   /** Virtual nanoseconds since power-on. */
@@ -17,6 +18,7 @@ export interface Place {
   readonly cpl: number;
   /** Null where only the arrival was seen: a near return. */
   readonly rip: bigint | null;
+  readonly symbol: SymbolAt | null;
 }
 
 /** What was entered: it lasts until the return. */

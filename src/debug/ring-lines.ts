@@ -1,6 +1,8 @@
 /** A ring trace as text, one aligned line for each transition, or as JSON, one object a line. */
+import { hex } from "./hex.ts";
 import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
 import type { RingNames } from "./ring-names.ts";
+import { symbolText } from "./symbols.ts";
 
 type Line = (text: string) => void;
 
@@ -24,14 +26,12 @@ function endText(frame: Frame, answer: string, moment: Moment, withCycles: boole
 
 export class RingText implements RingSink {
   readonly #line: Line;
-  readonly #names: RingNames;
   readonly #withCycles: boolean;
   readonly #sideWidth: number;
 
   /** @param withCycles a timing model counts cycles: they are shown in place of instructions */
   constructor(line: Line, names: RingNames, withCycles: boolean) {
     this.#line = line;
-    this.#names = names;
     this.#withCycles = withCycles;
     this.#sideWidth = names.hasApplication ? "0 app > 0 app".length : "3 > 0".length;
     const count = withCycles ? "cycles" : "instructions";
@@ -44,8 +44,8 @@ export class RingText implements RingSink {
     return `${seconds(time).padStart(14)} ${String(count).padStart(13)}  `;
   }
 
-  #place({ rip }: Place): string {
-    return (rip === null ? "?" : this.#names.text(rip)).padEnd(30);
+  #place({ rip, symbol }: Place): string {
+    return (symbol !== null ? symbolText(symbol) : rip === null ? "?" : `0x${hex(rip)}`).padEnd(30);
   }
 
   transition(t: Transition): void {
@@ -67,12 +67,10 @@ export class RingText implements RingSink {
 
 export class RingJson implements RingSink {
   readonly #line: Line;
-  readonly #names: RingNames;
   readonly #withCycles: boolean;
 
-  constructor(line: Line, names: RingNames, withCycles: boolean) {
+  constructor(line: Line, withCycles: boolean) {
     this.#line = line;
-    this.#names = names;
     this.#withCycles = withCycles;
   }
 
@@ -80,10 +78,9 @@ export class RingJson implements RingSink {
     return { time, instructions, ...(this.#withCycles ? { cycles } : {}) };
   }
 
-  #place({ side, cpl, rip }: Place): object {
-    if (rip === null) return { side, cpl, rip: null };
-    const symbol = this.#names.name(rip);
-    return { side, cpl, rip: `0x${rip.toString(16)}`, ...(symbol === null ? {} : { symbol }) };
+  #place({ side, cpl, rip, symbol }: Place): object {
+    const address = rip === null ? null : `0x${hex(rip)}`;
+    return { side, cpl, rip: address, ...(symbol === null ? {} : { symbol: symbolText(symbol) }) };
   }
 
   transition(t: Transition): void {

@@ -1,9 +1,10 @@
 /** Names of addresses for ring traces, and the side an address is on. */
 import { MSR_LSTAR } from "../cpu/layout.ts";
 import type { CpuState } from "../cpu/state.ts";
-import { hex } from "./hex.ts";
+import type { ProgramCode } from "./program-code.ts";
+import { addressSpace } from "./ring-frames.ts";
 import type { Part, Sym, SymbolAt, SymbolTable } from "./symbols.ts";
-import { symbolText } from "./symbols.ts";
+import type { Peek } from "./system-call-text.ts";
 
 /**
  * Who runs: a ring by its number. Where an application runs at ring 0 too, it is `0 app`; CPL cannot tell it from
@@ -11,6 +12,9 @@ import { symbolText } from "./symbols.ts";
  */
 export type Side = "3" | "2" | "1" | "0" | "0 app";
 const RINGS: readonly Side[] = ["0", "1", "2", "3"];
+
+/** As many bytes of code tell programs apart. */
+const CODE_BYTES = 16;
 
 /** What Linux's IA32_LSTAR points to, wherever it has moved itself. */
 const LINUX_ENTRY = "entry_SYSCALL_64";
@@ -23,9 +27,14 @@ export class RingNames {
   #slide: bigint | null = null;
   readonly #linuxEntry: Sym | undefined;
   #hasBegun = false;
+  readonly #program: ProgramCode | null;
+  /** Address spaces by whether the program was last seen in them. */
+  readonly #spaces = new Map<bigint, boolean>();
 
-  constructor(symbols: SymbolTable | null) {
+  /** @param program the one that the image's symbols are of, where others may run at the same addresses */
+  constructor(symbols: SymbolTable | null, program: ProgramCode | null = null) {
     this.symbols = symbols;
+    this.#program = program;
     this.hasApplication = symbols?.has("entry") ?? false;
     this.#linuxEntry = symbols?.byName(LINUX_ENTRY);
     if (this.#linuxEntry === undefined) this.#slide = 0n;
@@ -44,16 +53,21 @@ export class RingNames {
     return this.symbols.find(isKernels && this.#slide ? address - this.#slide : address);
   }
 
-  /** "name+0x1c", or the address. */
-  text(address: bigint): string {
+  /** The symbol at an address that the processor comes to or from: null for code of other programs. */
+  at(cpu: CpuState, address: bigint, peek: Peek): SymbolAt | null {
     const found = this.find(address);
-    return found === null ? `0x${hex(address)}` : symbolText(found);
-  }
-
-  /** "name+0x1c", or null. */
-  name(address: bigint): string | null {
-    const found = this.find(address);
-    return found && symbolText(found);
+    if (found === null || this.#program === null || !isUsers(address) || isKernelPart(found.symbol.part)) {
+      return found;
+    }
+    const space = addressSpace(cpu);
+    const bytes = peek(address, CODE_BYTES);
+    // Not mapped yet: code that is about to be fetched for the first time. The first program is the image's.
+    const isProgram =
+      bytes.length === 0
+        ? (this.#spaces.get(space) ?? this.#spaces.size === 0)
+        : this.#program.matches(address, bytes);
+    this.#spaces.set(space, isProgram);
+    return isProgram ? found : null;
   }
 
   side(cpl: number, address: bigint): Side {

@@ -89,8 +89,9 @@ export class RingTracer implements SystemObserver {
     };
   }
 
-  place(cpl: number, rip: bigint): Place {
-    return { side: this.#names.side(cpl, rip), cpl, rip };
+  place(cpu: CpuState, cpl: number, rip: bigint): Place {
+    const symbol = this.#names.at(cpu, rip, (address, length) => this.#peek(cpu, address, length));
+    return { side: this.#names.side(cpl, rip), cpl, rip, symbol };
   }
 
   // ---- What the processor tells -------------------------------------------------------------------------
@@ -129,8 +130,8 @@ export class RingTracer implements SystemObserver {
   transfer(cpu: CpuState, cause: TransferCause, from: number, to: number, source: bigint): void {
     this.#names.look(cpu);
     this.#names.transfer(to, source, cpu.rip);
-    const origin = this.place(from, source);
-    const target = this.place(to, cpu.rip);
+    const origin = this.place(cpu, from, source);
+    const target = this.place(cpu, to, cpu.rip);
     this.#follow(cpu, origin);
     const delivery = this.#delivery;
     this.#delivery = null;
@@ -205,7 +206,7 @@ export class RingTracer implements SystemObserver {
   /** Control comes to `to`, and RSP is then `rsp`. `from` null: by an instruction that was not seen. */
   leave(cpu: CpuState, cause: string, from: Place | null, to: Place, rsp: bigint): void {
     const frame = this.#frames.take(cpu, to.rip!, rsp);
-    const origin = from ?? { side: this.#side, cpl: cpu.cpl, rip: null };
+    const origin = from ?? { side: this.#side, cpl: cpu.cpl, rip: null, symbol: null };
     this.#emit(cpu, cause, origin, to, null, frame, null);
   }
 
@@ -230,7 +231,8 @@ export class RingTracer implements SystemObserver {
   /** A change of sides that nothing has told of: near returns and jumps between kernel and application. */
   #follow(cpu: CpuState, origin: Place): void {
     if (origin.side === this.#side) return;
-    this.#emit(cpu, "unseen", { side: this.#side, cpl: origin.cpl, rip: null }, origin, null, null, null);
+    const from: Place = { side: this.#side, cpl: origin.cpl, rip: null, symbol: null };
+    this.#emit(cpu, "unseen", from, origin, null, null, null);
   }
 
   #emit(

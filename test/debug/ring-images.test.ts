@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type BranchScanner, loadBranchScanner } from "../../src/debug/branch-scan.ts";
+import { ProgramCode } from "../../src/debug/program-code.ts";
 import { ApplicationWatch } from "../../src/debug/ring-application.ts";
 import type { RingSink, Transition } from "../../src/debug/ring-events.ts";
 import { RingNames } from "../../src/debug/ring-names.ts";
@@ -49,7 +50,8 @@ const LIMIT = { maxInstructions: 50_000_000 };
 function traced(name: string, scan: BranchScanner) {
   const { run, image } = start(name);
   const { machine } = run;
-  const names = new RingNames(SymbolTable.load(image));
+  const symbols = SymbolTable.load(image);
+  const names = new RingNames(symbols, ProgramCode.find(image, symbols));
   const summary = new RingSummary(names, "none");
   const transitions: Transition[] = [];
   const list: RingSink = { transition: (transition) => transitions.push(transition), end: () => {} };

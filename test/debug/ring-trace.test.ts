@@ -38,7 +38,7 @@ async function traced(
 }
 
 const asText: MakeSink = (line, names) => new RingText(line, names, false);
-const asJson: MakeSink = (line, names) => new RingJson(line, names, false);
+const asJson: MakeSink = (line) => new RingJson(line, false);
 
 /** Sides, cause and what, without numbers that change with every instruction of the guest. */
 const SHAPE = /^ *[\d.]+ +\d+ {2}(\S+(?: app)? > \S+(?: app)?) {2,}(.+?) {2,}(\S+) +-> (\S+) *(.*)$/;

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ProgramCode } from "../../src/debug/program-code.ts";
 import { SymbolError, SymbolTable, symbolText } from "../../src/debug/symbols.ts";
 import { imageSymbols } from "./image-symbols.ts";
 
@@ -101,6 +102,35 @@ describe.skipIf(!hasGcc)("symbols of an ELF executable", () => {
         expect(error).toBeInstanceOf(SymbolError);
       }
     }
+  });
+});
+
+describe.skipIf(!hasGcc)("the program whose symbols an image has", () => {
+  let elf: Uint8Array;
+  let start: bigint;
+  let code: Uint8Array;
+  beforeAll(() => {
+    elf = build("program", "-static", "-no-pie", "-Wl,-Ttext=0x401000");
+    start = SymbolTable.load(elf).byName("_start")!.address;
+    const at = Buffer.from(elf).indexOf(Buffer.from([0xe8])); // CALL helper, the first instruction
+    code = elf.subarray(at, at + 6);
+  });
+  const table = (entry: bigint) =>
+    SymbolTable.fromImage(imageSymbols([{ address: entry, size: 6, name: "_start", part: "app" }]));
+
+  test("is found by its entry, and knows its code", () => {
+    const image = Buffer.concat([Buffer.from("\x7fELF\x02 and more"), build("program"), elf]);
+    const program = ProgramCode.find(image, table(start))!;
+    expect(program.matches(start, code)).toBe(true);
+    expect(program.matches(start + 1n, code.subarray(1))).toBe(true);
+    expect(program.matches(start + 1n, code)).toBe(false);
+    expect(program.matches(start + 0x10_0000n, code)).toBe(false);
+  });
+
+  test("is not there for symbols of another one", () => {
+    expect(ProgramCode.find(elf, table(start + 1n))).toBeNull();
+    expect(ProgramCode.find(new Uint8Array(100), table(start))).toBeNull();
+    expect(ProgramCode.find(elf.subarray(0, 70), table(start))).toBeNull();
   });
 });
 

@@ -63,7 +63,6 @@ struct statfs {
 };
 #define TMPFS_MAGIC 0x01021994
 
-/* getdents64; the older getdents has no type there, but in the record's last byte. */
 struct directory_record { u64 inode, next; u16 size; u8 type; char name[]; } __attribute__((packed));
 
 struct iovec { void *base; u64 size; };

@@ -44,7 +44,6 @@ struct inode {
 	u64 size;			/* bytes */
 	u64 device;			/* st_rdev */
 	u64 accessed, modified, changed;	/* ns since 1970 */
-	const struct file_operations *operations;
 	struct entry *name;		/* the latest of its names; NULL: none (root, unlinked, anonymous) */
 	void (*refresh)(struct inode *inode);	/* /proc: brings what it holds up to date; else NULL */
 	union {
@@ -74,7 +73,7 @@ struct file {
 };
 
 /* fs/inode.c */
-struct inode *inode_create(u32 mode, const struct file_operations *operations);	/* references 1; NULL: no memory */
+struct inode *inode_create(u32 mode);	/* references 1; NULL: no memory */
 void inode_ref(struct inode *inode);
 void inode_unref(struct inode *inode);
 struct inode *root_directory(void);	/* referenced */
@@ -84,7 +83,7 @@ long entry_add(struct inode *directory, const char *name, struct inode *inode);
 void entry_remove(struct entry *entry);
 struct inode *inode_parent(struct inode *directory);
 long inode_truncate(struct inode *inode, u64 size);	/* fs/content.c */
-ssize_t inode_write_kernel(struct inode *inode, const void *from, size_t size, u64 position);
+ssize_t inode_write_kernel(struct inode *inode, const void *from, size_t size);	/* at its start */
 
 /* fs/path.c: a path's last component. */
 struct lookup {

@@ -20,14 +20,43 @@ static bool pcid;
 static u64 *table_at(u64 entry) { return direct(entry & PTE_ADDRESS); }
 static u32 index_at(vaddr_t address, int level) { return address >> (12 + 9 * level) & (ENTRIES - 1); }
 
+/* Maps the pages of [start, end), of the image, with tables that are made as needed. */
+static void map_image(u64 *pml4, const char *start, const char *end, u64 rights)
+{
+	for (vaddr_t at = (vaddr_t)start; at < (vaddr_t)end; at += PAGE_SIZE) {
+		u64 *table = pml4;
+		for (int level = 3; level > 0; level--) {
+			u64 *entry = &table[index_at(at, level)];
+			if (!*entry)
+				*entry = page_alloc() | PTE_PRESENT | PTE_WRITE;
+			table = table_at(*entry);
+		}
+		table[index_at(at, 0)] = (at - KERNEL_BASE) | PTE_PRESENT | rights;
+	}
+}
+
+/* The mapping of the image, in place of the boot one: code and constants are read-only, only code is executable. */
+static u64 image_protected(void)
+{
+	u64 *pml4 = direct(page_alloc());
+	map_image(pml4, load_start, kernel_text_end, GLOBAL);
+	map_image(pml4, kernel_text_end, entry_data_start, GLOBAL | PTE_NO_EXECUTE);
+	map_image(pml4, entry_data_start, application_start, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
+	map_image(pml4, application_start, application_text_end, GLOBAL);
+	map_image(pml4, (char *)ALIGN_UP((u64)application_text_end, PAGE_SIZE), application_data_start,
+		  GLOBAL | PTE_NO_EXECUTE);
+	map_image(pml4, application_data_start, bss_end, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
+	u64 entry = pml4[ENTRIES - 1];
+	page_unref(direct_to_physical(pml4));
+	return entry;
+}
+
 void direct_map_extend(paddr_t end)
 {
 	/* The boot tables' PDPT also serves KERNEL_BASE (its entry 510): the direct map gets one of its own. */
 	paddr_t pdpt = page_alloc();
 	u64 *entries = direct(pdpt);
 	entries[0] = kernel_pdpt[0];
-	for (int i = 0; i < ENTRIES; i++)
-		kernel_pd[i] |= GLOBAL;
 	end = MAX(end, 4UL << 30);
 	for (paddr_t giga = BOOT_MAPPED; giga < end; giga += 1UL << 30) {
 		paddr_t pd = page_alloc();
@@ -41,9 +70,12 @@ void direct_map_extend(paddr_t end)
 		entries[giga >> 30] = pd | PTE_PRESENT | PTE_WRITE;
 	}
 	kernel_pml4[PML4_DIRECT_MAP] = pdpt | PTE_PRESENT | PTE_WRITE;
+	kernel_pml4[ENTRIES - 1] = image_protected();
 	pcid = pcid_available();
-	kernel_pml4[0] = 0;		/* no more identity mapping: null pointers fault */
+	kernel_pml4[0] = 0;		/* null pointers fault from now on */
 	write_cr3((u64)kernel_pml4 - KERNEL_BASE);
+	for (int i = 0; i < ENTRIES; i++)	/* not before: the boot mapping of the image was the same table */
+		kernel_pd[i] |= GLOBAL;
 }
 
 u64 *page_entry(struct space *space, vaddr_t address, bool create)
@@ -88,21 +120,6 @@ void page_tables_free(struct space *space)
 	}
 }
 
-/* Maps the pages of [start, end), of the image, in a table tree of its own. */
-static void map_image(u64 *pml4, const char *start, const char *end)
-{
-	for (vaddr_t at = (vaddr_t)start; at < (vaddr_t)end; at += PAGE_SIZE) {
-		u64 *table = pml4;
-		for (int level = 3; level > 0; level--) {
-			u64 *entry = &table[index_at(at, level)];
-			if (!*entry)
-				*entry = page_alloc() | PTE_PRESENT | PTE_WRITE;
-			table = table_at(*entry);
-		}
-		table[index_at(at, 0)] = (at - KERNEL_BASE) | PTE_PRESENT | PTE_WRITE;
-	}
-}
-
 paddr_t user_pml4_create(void)
 {
 	static u64 shared_entry;	/* entry 511, the same in all of them */
@@ -111,8 +128,8 @@ paddr_t user_pml4_create(void)
 		return 0;
 	u64 *pml4 = direct(page);
 	if (!shared_entry) {
-		map_image(pml4, entry_text_start, entry_text_end);
-		map_image(pml4, entry_data_start, entry_data_end);
+		map_image(pml4, entry_text_start, entry_text_end, 0);
+		map_image(pml4, entry_data_start, entry_data_end, PTE_WRITE | PTE_NO_EXECUTE);
 		shared_entry = pml4[ENTRIES - 1];
 	}
 	pml4[ENTRIES - 1] = shared_entry;

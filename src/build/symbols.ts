@@ -66,7 +66,8 @@ export function programSymbols(elf: ElfFile, sources: PartSources): ImageSymbol[
   return pick(elf, (address, name) => {
     const file = fileAt(sources.map, address);
     if (file === undefined) return null;
-    if (sources.isKernel(file)) return kernelPart(name);
+    // The setup sectors, at 0, are not where they run.
+    if (sources.isKernel(file)) return address >= 0 ? null : kernelPart(name);
     return sources.isLibrary(file) ? "lib" : "app";
   });
 }

@@ -13,10 +13,17 @@ const has = (tool: string): boolean => spawnSync(tool, ["--version"]).error === 
 export const hasTools = has("gcc") && has("ld");
 export const hasQemu = has("qemu-system-x86_64");
 
-/** An application of src/ukl-kernel/apps, by name. */
-export async function build(name: string, options: Omit<BuildOptions, "inputs">): Promise<Uint8Array> {
-  const result = await buildImage({ inputs: [join(apps, `${name}.c`)], ...options });
-  return result.image;
+const built = new Map<string, Promise<Uint8Array>>();
+
+/** An application of src/ukl-kernel/apps, by name; each image of a test file is built once. */
+export function build(name: string, options: Omit<BuildOptions, "inputs">): Promise<Uint8Array> {
+  const key = JSON.stringify([name, options]);
+  let image = built.get(key);
+  if (image === undefined) {
+    image = buildImage({ inputs: [join(apps, `${name}.c`)], ...options }).then((result) => result.image);
+    built.set(key, image);
+  }
+  return image;
 }
 
 export interface Run {

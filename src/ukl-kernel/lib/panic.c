@@ -7,9 +7,14 @@
 #define PANIC_STATUS 0x7f	/* isa-debug-exit: QEMU ends with 255 */
 
 /* Follows the chain of frame pointers as long as it can be read and leads upwards. */
-static void print_backtrace(u64 rip, u64 rbp)
+static void print_backtrace(u64 rip, u64 rsp, u64 rbp)
 {
+	u64 offset, caller;
+
 	printk("backtrace:\n  %p %pS\n", (void *)rip, (void *)rip);
+	/* A call of what is no function has made no frame: what it would return to is on top of the stack. */
+	if (!symbol_at(rip, &offset) && !kernel_read(&caller, rsp, sizeof(caller)) && symbol_at(caller, &offset))
+		printk("  %p %pS\n", (void *)caller, (void *)caller);
 	for (int depth = 1; depth < BACKTRACE_MAX && rbp; depth++) {
 		u64 frame[2];	/* the caller's RBP, the return address */
 		if (rbp % 8 || kernel_read(frame, rbp, sizeof(frame)) || !frame[1])
@@ -52,9 +57,9 @@ void panic(const struct registers *registers, const char *format, ...)
 			       thread->tid);
 		if (registers) {
 			print_registers(registers);
-			print_backtrace(registers->rip, registers->rbp);
+			print_backtrace(registers->rip, registers->rsp, registers->rbp);
 		} else {
-			print_backtrace((u64)__builtin_return_address(0), *(u64 *)__builtin_frame_address(0));
+			print_backtrace((u64)__builtin_return_address(0), 0, *(u64 *)__builtin_frame_address(0));
 		}
 	}
 	serial_drain();

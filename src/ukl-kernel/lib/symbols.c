@@ -1,6 +1,7 @@
 /* The image's symbol table (include/image.h), which the builder fills in. */
 #include "image.h"
 #include "lib.h"
+#include "process.h"
 
 /* In .data: it is part of the file that the builder writes to. */
 struct image_info image_info = { .magic = IMAGE_INFO_MAGIC };
@@ -29,7 +30,10 @@ const char *symbol_at(u64 address, u64 *offset)
 	const struct image_symbols *table = (const struct image_symbols *)image_info.symbols;
 	if (!table || memcmp(table->magic, IMAGE_SYMBOLS_MAGIC, sizeof(table->magic)))
 		return NULL;
-	if (address < (u64)load_start || address >= (u64)bss_end)
+	/* In user space the table knows the program of process 1 and no other. */
+	bool known = address < USER_TOP ? current_process()->pid == 1
+					: address >= (u64)load_start && address < (u64)bss_end;
+	if (!known)
 		return NULL;
 	const struct image_symbol *symbol = find(table, address);
 	if (!symbol)

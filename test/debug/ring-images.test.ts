@@ -47,7 +47,19 @@ function start(name: string): { run: Run; image: Uint8Array } {
 
 const LIMIT = { maxInstructions: 50_000_000 };
 
-function traced(name: string, scan: BranchScanner) {
+const results = new Map<string, ReturnType<typeof trace>>();
+
+/** Each image is traced once. */
+function traced(name: string, scan: BranchScanner): ReturnType<typeof trace> {
+  let result = results.get(name);
+  if (result === undefined) {
+    result = trace(name, scan);
+    results.set(name, result);
+  }
+  return result;
+}
+
+function trace(name: string, scan: BranchScanner) {
   const { run, image } = start(name);
   const { machine } = run;
   const symbols = SymbolTable.load(image);

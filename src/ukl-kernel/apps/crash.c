@@ -27,6 +27,12 @@ static NOINLINE void write_noncanonical(void)
 	*(volatile int *)0x1234567812345678UL = 1;
 }
 
+/* The kernel's code, at ring 0 as everywhere: CR0.WP makes read-only pages so for every ring. */
+static NOINLINE void write_kernel_text(void)
+{
+	*(volatile int *)0xffffffff80100000UL = 0;
+}
+
 static NOINLINE void divide_by_zero(void)
 {
 	volatile int hundred = 100, zero = 0;
@@ -82,6 +88,7 @@ static const struct {
 	{ "null-call", call_null },
 	{ "wild-write", write_wild },
 	{ "noncanonical", write_noncanonical },
+	{ "kernel-text", write_kernel_text },
 	{ "divide", divide_by_zero },
 	{ "recursion", recurse_forever },
 	{ "stack-overflow", overflow_stack },

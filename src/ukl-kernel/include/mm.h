@@ -5,6 +5,7 @@
 #include "lib.h"
 
 #define PAGE_SIZE	4096UL
+#define USER_BOTTOM	0x10000UL	/* below: null pointers, and the trampoline page of zpoline */
 #define USER_TOP	0x00007fffffffe000UL	/* first address above user space */
 #define DIRECT_MAP	0xffff888000000000UL	/* all of RAM, by 2 MiB pages */
 #define KERNEL_BASE	0xffffffff80000000UL	/* physical 0: the image's mapping */

@@ -30,8 +30,8 @@ const char *symbol_at(u64 address, u64 *offset)
 	const struct image_symbols *table = (const struct image_symbols *)image_info.symbols;
 	if (!table || memcmp(table->magic, IMAGE_SYMBOLS_MAGIC, sizeof(table->magic)))
 		return NULL;
-	/* In user space the table knows the program of process 1 and no other. */
-	bool known = address < USER_TOP ? current_process()->pid == 1
+	/* In user space the table knows the program of process 1 and no other; at the bottom are the setup sectors. */
+	bool known = address < USER_TOP ? address >= USER_BOTTOM && !LINKED_APPLICATION && current_process()->pid == 1
 					: address >= (u64)load_start && address < (u64)bss_end;
 	if (!known)
 		return NULL;

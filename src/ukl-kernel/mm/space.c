@@ -6,7 +6,6 @@
 #include "file.h"
 #include "page-table.h"
 
-#define USER_BOTTOM	0x10000UL	/* below: null pointers, and the trampoline page of zpoline */
 #define MMAP_TOP	0x00007fff00000000UL	/* automatic mappings go below; the stack is above */
 
 extern char zpoline_page[];

@@ -1,4 +1,6 @@
 /** What `ukl-emu measure` does: which images, which symbols, which output. */
+import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { type Sym, SymbolError, SymbolTable } from "../debug/symbols.ts";
@@ -7,11 +9,11 @@ import { csvReport } from "../measure/csv.ts";
 import { loadEffectsDecoder } from "../measure/instruction-effects.ts";
 import { nearNames } from "../measure/near-names.ts";
 import { MarkerError, MeterError, type Run, runRegions } from "../measure/regions.ts";
-import type { Report } from "../measure/report.ts";
+import { CALL_MEANINGS, PAYLOADS, type Report } from "../measure/report.ts";
 import { EMPTY_PAIR, rowsOf } from "../measure/statistics.ts";
 import { textReport } from "../measure/text-table.ts";
 import { TimingModelError } from "../timing/index.ts";
-import { UserError } from "./errors.ts";
+import { systemErrorText, UserError } from "./errors.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { openOutputs, readInput } from "./files.ts";
 import { mechanismsImage, ringcostImages } from "./measure-images.ts";
@@ -51,25 +53,37 @@ const shellWord = (word: string): string =>
 /** @param args of the command line, for the report. @returns the process's exit code */
 export async function runMeasure(options: MeasureOptions, args: readonly string[]): Promise<number> {
   try {
-    // A file that cannot be written is told before minutes are spent.
-    const [htmlFile] = options.html === undefined ? [] : openOutputs([options.html]);
+    // A file that cannot be written is told before time is spent; one that is there is kept until the end.
+    if (options.html !== undefined) checkWritable(options.html);
     const command = ["ukl-emu", ...args.map(shellWord)].join(" ");
     const report = await (options.image === undefined
       ? measurePackage(options, command)
       : measureImage(options, options.image, command));
     const text = { text: textReport, json: jsonReport, csv: csvReport }[options.format];
     await print(await text(report));
-    if (htmlFile !== undefined) {
-      const { htmlReport } = await import("../measure/html.ts");
-      const output = new FileOutput(options.html!, htmlFile);
-      for (const byte of Buffer.from(htmlReport(report))) output.byte(byte);
-      await output.end();
-      say(`${options.html}: written`);
-    }
+    if (options.html !== undefined) await writePage(options.html, report);
     return ExitCode.SUCCESS;
   } catch (error) {
     throw userError(error, options);
   }
+}
+
+/** @throws UserError */
+function checkWritable(path: string): void {
+  try {
+    if (existsSync(path)) closeSync(openSync(path, "r+"));
+    else accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new UserError(`${path}: expected a file to write to, found ${systemErrorText(error)}`);
+  }
+}
+
+async function writePage(path: string, report: Report): Promise<void> {
+  const { htmlReport } = await import("../measure/html.ts");
+  const output = new FileOutput(path, openOutputs([path])[0]!);
+  for (const byte of Buffer.from(htmlReport(report))) output.byte(byte);
+  await output.end();
+  say(`${path}: written`);
 }
 
 function jsonReport(report: Report): string {
@@ -85,8 +99,9 @@ function print(text: string): Promise<void> {
 }
 
 function userError(error: unknown, { image, memory }: MeasureOptions): unknown {
-  const expected = [TimingModelError, CpuModelError, CampaignError, MeterError];
-  if (expected.some((kind) => error instanceof kind)) return new UserError((error as Error).message);
+  if (error instanceof TimingModelError) return new UserError(`--model: ${error.message}`);
+  if (error instanceof CpuModelError) return new UserError(`--cpu: ${error.message}`);
+  if (error instanceof CampaignError || error instanceof MeterError) return new UserError(error.message);
   if (error instanceof MarkerError || error instanceof ImageError || error instanceof SymbolError) {
     return new UserError(`${image ?? "images"}: ${error.message}`);
   }
@@ -95,6 +110,7 @@ function userError(error: unknown, { image, memory }: MeasureOptions): unknown {
 }
 
 async function measurePackage(options: MeasureOptions, command: string): Promise<Report> {
+  checkNames(options);
   const { calls, payloads } = options;
   const onlyMechanisms = calls?.every((call) => call === MECHANISMS);
   const withMechanisms = calls === undefined ? !(options.link || payloads) : calls.includes(MECHANISMS);
@@ -102,7 +118,7 @@ async function measurePackage(options: MeasureOptions, command: string): Promise
   const mechanisms = withMechanisms ? mechanismsImage() : null;
   const total = images.length + (mechanisms === null ? 0 : 1);
   let done = 0;
-  const report = await measureImages({
+  return measureImages({
     ...{ images, mechanisms, command, version: packageVersion(), model: options.model },
     memory: options.memory ?? MEMORY,
     ...(options.cpu === undefined ? {} : { cpu: options.cpu }),
@@ -112,8 +128,6 @@ async function measurePackage(options: MeasureOptions, command: string): Promise
       say(`measured ${mode}: ${rows.length} rows in ${seconds.toFixed(1)} s (${done} of ${total} images)`);
     },
   });
-  checkFound(options, report);
-  return report;
 }
 
 /** A function call is what system calls are compared with: it comes with the empty one. */
@@ -122,20 +136,16 @@ function wantedBy({ calls, payloads }: MeasureOptions): (call: string, payload: 
   return (call, payload) => (names?.has(call) ?? true) && (payloads?.includes(payload) ?? true);
 }
 
-/** Every call and payload that was asked for is somewhere. */
-function checkFound({ calls = [], payloads = [] }: MeasureOptions, { images }: Report): void {
-  const rows = images.flatMap((image) => image.rows);
+/** Before anything is run. @throws UserError */
+function checkNames({ calls = [], payloads = [] }: MeasureOptions): void {
+  const known = [...Object.keys(CALL_MEANINGS), MECHANISMS];
   for (const call of calls) {
-    if (call === MECHANISMS || rows.some((row) => row.call === call)) continue;
-    throw new UserError(
-      `--calls: expected a call that ringcost makes, found "${call}": ukl-emu measure lists them`,
-    );
+    if (known.includes(call)) continue;
+    throw new UserError(`--calls: expected some of ${known.join(", ")}, found "${call}"`);
   }
   for (const payload of payloads) {
-    if (rows.some((row) => row.payload === payload)) continue;
-    throw new UserError(
-      `--payload: expected a size that ringcost uses (1, 256, 1024, 4096, 8192), found ${payload}`,
-    );
+    if (PAYLOADS.includes(payload)) continue;
+    throw new UserError(`--payload: expected some of ${PAYLOADS.join(", ")}, found ${payload}`);
   }
 }
 

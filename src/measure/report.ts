@@ -47,6 +47,9 @@ export const CALL_MEANINGS: Readonly<Record<string, string>> = {
   signal: "kill of itself, the handler, and the way back",
 };
 
+/** Bytes that ringcost's calls move. */
+export const PAYLOADS: readonly number[] = [1, 256, 1024, 4096, 8192];
+
 /** Modes as they are shown: what costs most first. Others follow by name. */
 const MODES = [
   ...["ring3-kpti", "ring3-kpti-pcid", "ring3", "kml", "zpoline"],

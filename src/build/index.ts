@@ -26,13 +26,14 @@ import {
 import { ElfFile } from "./elf-file.ts";
 import { type GuestFile, makeInitramfs } from "./initramfs.ts";
 import { constantCalls, findRedZones, kernelCalls, missingCalls } from "./inspect.ts";
-import { compileKernel, defaultCache, kernelDirectory } from "./kernel-source.ts";
+import { compileKernel, compileShortcut, defaultCache, kernelDirectory } from "./kernel-source.ts";
 import {
   combineApplication,
   combineKernel,
   type ImageSizes,
   type LinkedImage,
   linkImage,
+  undefinedNames,
 } from "./link-kernel.ts";
 import { parseLinkerMap } from "./linker-map.ts";
 import {
@@ -84,6 +85,8 @@ const INFO_MAGIC = "UKLIMAGE";
 const INFO_COMMAND_LINE = 40;
 const COMMAND_LINE_SIZE = 256;
 const PAYLOAD_ALIGNMENT = 16;
+/** Directory of compiled shortcuts. */
+const SHORTCUTS = "shortcuts";
 
 /** Builds an image. Throws `BuildError`. */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
@@ -138,11 +141,10 @@ class Build {
       cache: options.cache ?? defaultCache(),
       onProgress: options.onProgress,
     });
-    const kernel = await combineKernel(kernelObjects, this.#work);
     const { image, symbols } =
       program === null
-        ? await this.#linkedImage(kernel, objects, initramfs, decode)
-        : await this.#plainImage(kernel, program.symbols, initramfs);
+        ? await this.#linkedImage(kernelObjects, objects, initramfs, decode)
+        : await this.#plainImage(kernelObjects, program.symbols, initramfs);
     return {
       image,
       link: options.link,
@@ -266,7 +268,8 @@ class Build {
   }
 
   /** The kernel alone; the application is in the initial file system. */
-  async #plainImage(kernel: string, own: readonly ImageSymbol[], initramfs: Uint8Array) {
+  async #plainImage(kernelObjects: readonly string[], own: readonly ImageSymbol[], initramfs: Uint8Array) {
+    const kernel = await combineKernel(kernelObjects, [], this.#work);
     const output = join(this.#work, "image.elf");
     const all = (linked: LinkedImage): ImageSymbol[] => [
       ...programSymbols(linked.elf, { ...linked, isLibrary: () => false }),
@@ -282,11 +285,19 @@ class Build {
   }
 
   /** Kernel and application in one. */
-  async #linkedImage(kernel: string, own: readonly string[], initramfs: Uint8Array, decode: DecodeRange) {
+  async #linkedImage(
+    kernelObjects: readonly string[],
+    own: readonly string[],
+    initramfs: Uint8Array,
+    decode: DecodeRange,
+  ) {
     const output = join(this.#work, "image.elf");
-    const shortcuts = this.#options.link === "shortcut" ? [await this.#shortcuts()] : [];
-    const objects = [...shortcuts, ...own];
-    const application = await combineApplication(this.#toolchain, objects, this.#work);
+    const { given, all: shortcuts } = await this.#shortcuts();
+    const application = await combineApplication(this.#toolchain, [...shortcuts, ...own], this.#work);
+    // What the user's shortcuts call, and the application and its library do not have.
+    const missing = new Set(given.length > 0 ? undefinedNames(application.path) : []);
+    const wanted = given.flatMap(undefinedNames).filter((name) => missing.has(name));
+    const kernel = await combineKernel(kernelObjects, wanted, this.#work);
 
     const link = async (sizes: ImageSizes) => {
       const linked = await linkImage(kernel, application, sizes, output);
@@ -308,8 +319,8 @@ class Build {
         ),
         ...stubSymbols(rewrites, elf.addressOf("ukl_stubs_start")),
       ];
-      const wanted = { stubs: stubsSize(rewrites), payload: payloadSize(symbols, initramfs) };
-      return { linked, code, targets, redZones, rewrites, symbols, sizes: wanted };
+      const needed = { stubs: stubsSize(rewrites), payload: payloadSize(symbols, initramfs) };
+      return { linked, code, targets, redZones, rewrites, symbols, sizes: needed };
     };
 
     const { linked, code, targets, redZones, rewrites, symbols, sizes } = await linkUntilStable(link);
@@ -323,22 +334,30 @@ class Build {
     return this.#finish(linked, symbols, initramfs, output);
   }
 
-  /** link/shortcut.c is kernel code that the application calls. */
-  async #shortcuts(): Promise<string> {
+  /** Kernel code that the application calls: the user's, and link/shortcut.c, whose definitions are weak. */
+  async #shortcuts(): Promise<{ readonly given: string[]; readonly all: string[] }> {
+    const { link, shortcuts = [] } = this.#options;
+    if (link !== "shortcut") return { given: [], all: [] };
+    const defines = kernelDefines(this.#options);
+    const directory = this.#directory(SHORTCUTS);
+    const given = shortcuts.map((source, index) => join(directory, `${index}-${basename(source)}.o`));
+    for (const [index, source] of shortcuts.entries()) await compileShortcut(source, defines, given[index]!);
     const [object] = await compileKernel({
       toolchain: this.#toolchain,
-      defines: kernelDefines(this.#options),
+      defines,
       cache: this.#options.cache ?? defaultCache(),
       sources: ["link/shortcut.c"],
     });
-    const copy = join(this.#work, "shortcut.o");
+    const copy = join(directory, "shortcut.o");
     copyFileSync(object!, copy);
-    return copy;
+    return { given, all: [...given, copy] };
   }
 
   #isShortcut({ map }: LinkedImage, { address }: ImageSymbol): boolean {
-    const path = join(this.#work, "shortcut.o");
-    return map.some(({ file, address: at, size }) => file === path && address >= at && address < at + size);
+    const directory = join(this.#work, SHORTCUTS);
+    return map.some(
+      ({ file, address: at, size }) => file.startsWith(directory) && address >= at && address < at + size,
+    );
   }
 
   /** By #DF, a fault pushes its frame right below RSP. */

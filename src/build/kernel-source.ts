@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { BuildError } from "./build-error.ts";
 import { runTool, type Toolchain } from "./toolchain.ts";
 
@@ -118,6 +118,32 @@ export async function compileKernel(options: CompileKernelOptions): Promise<stri
   );
   options.onProgress?.(done, wanted.length, "");
   return objects.map(({ path }) => path);
+}
+
+/**
+ * Compiles a source of the user's as kernel code: the kernel's flags and headers, but warnings stay warnings.
+ * @throws BuildError with the compiler's messages
+ */
+export async function compileShortcut(
+  source: string,
+  defines: readonly string[],
+  output: string,
+): Promise<void> {
+  if (!source.endsWith(".c") || !existsSync(source)) {
+    throw new BuildError(
+      `${source}: expected a C source for --shortcut, found ${existsSync(source) ? "another name" : "no such file"}`,
+    );
+  }
+  const kernel = kernelDirectory();
+  const { ok, stderr } = await runTool("gcc", [
+    ...KERNEL_FLAGS.filter((flag) => flag !== "-Werror"),
+    ...defines,
+    ...["-I", join(kernel, "include"), "-I", kernel],
+    ...[`-ffile-prefix-map=${resolve(dirname(source))}=.`, `-ffile-prefix-map=${kernel}=ukl-kernel`],
+    ...["-c", source, "-o", output],
+  ]);
+  if (!ok) throw new BuildError(`${source}: expected C that gcc compiles, found errors (above)`, stderr);
+  if (stderr !== "") process.stderr.write(stderr);
 }
 
 function makeDirectory(path: string): void {

@@ -14,16 +14,30 @@ const KERNEL = "kernel.o";
 
 /**
  * Makes one object of the kernel, whose names are its own but for those in exports.txt: the application may
- * define `memcpy` or `panic` too.
+ * define `memcpy` or `panic` too. `wanted` are names that stay visible besides, where the kernel defines them.
  */
-export async function combineKernel(objects: readonly string[], work: string): Promise<string> {
+export async function combineKernel(
+  objects: readonly string[],
+  wanted: readonly string[],
+  work: string,
+): Promise<string> {
   const all = join(work, "kernel-all.o");
   const output = join(work, KERNEL);
   await needTool("combining the kernel", "ld", ["-m", "elf_x86_64", "-r", "-o", all, ...objects]);
   const exports = join(kernelDirectory(), "exports.txt");
-  await needTool("combining the kernel", "objcopy", [`--keep-global-symbols=${exports}`, all, output]);
+  await needTool("combining the kernel", "objcopy", [
+    `--keep-global-symbols=${exports}`,
+    ...wanted.map((name) => `--keep-global-symbol=${name}`),
+    ...[all, output],
+  ]);
   return output;
 }
+
+/** Names that an object leaves to others. */
+export const undefinedNames = (path: string): string[] =>
+  new ElfFile(readFileSync(path), path).symbols
+    .filter(({ name, section }) => name !== "" && section === 0)
+    .map(({ name }) => name);
 
 /** The application and its C library as one object. */
 export interface CombinedApplication {

@@ -33,6 +33,8 @@ export interface BuildOptions extends KernelOptions {
   /** C and assembly sources, objects and archives; or one static executable (ring3, kml, zpoline). */
   readonly inputs: readonly string[];
   readonly extraFiles?: readonly ExtraFile[];
+  /** With `link: "shortcut"`: C sources compiled as kernel code, which the application calls directly. */
+  readonly shortcuts?: readonly string[];
   /** Kernel command line in front of the boot loader's. */
   readonly commandLine?: string;
   /** More options for gcc, for the application's sources. */
@@ -53,8 +55,13 @@ export interface BuildOptions extends KernelOptions {
 export const isLinked = (mode: LinkMode): boolean => LINK_MODES.indexOf(mode) >= LINK_MODES.indexOf("ukl");
 
 /** Throws `BuildError` for what config.h refuses, and for what would have no effect. */
-export function checkOptions(options: KernelOptions): void {
+export function checkOptions(options: KernelOptions & Pick<BuildOptions, "shortcuts">): void {
   const { link } = options;
+  if ((options.shortcuts ?? []).length > 0 && link !== "shortcut") {
+    throw new BuildError(
+      `--shortcut: expected --link shortcut, found ${link}: only there the application calls kernel functions`,
+    );
+  }
   if (options.kpti === true && link !== "ring3") {
     throw new BuildError(
       `--kpti: expected --link ring3, found ${link}: page-table isolation needs an application at ring 3`,

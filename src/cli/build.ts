@@ -18,6 +18,7 @@ interface BuildArguments {
   readonly "fault-stack"?: OneOrMore;
   readonly return?: OneOrMore;
   readonly with?: OneOrMore;
+  readonly shortcut?: OneOrMore;
   readonly append?: OneOrMore;
   readonly cflags?: OneOrMore;
   readonly keep?: OneOrMore;
@@ -52,6 +53,11 @@ function builder(yargs: Argv): Argv<BuildArguments> {
       with: {
         type: "string",
         describe: "FILE[=PATH]: a file for the guest; a .c is compiled; may be given more than once",
+        requiresArg: true,
+      },
+      shortcut: {
+        type: "string",
+        describe: "FILE.c: kernel code that the application calls; may be given more than once",
         requiresArg: true,
       },
       append: { type: "string", describe: "kernel command line", requiresArg: true },
@@ -103,6 +109,7 @@ function buildOptions(given: BuildArguments): BuildOptions & { readonly output: 
   const append = single("append");
   const keep = single("keep");
   const extra = given.with ?? [];
+  const shortcuts = given.shortcut ?? [];
   return {
     output,
     link,
@@ -112,6 +119,7 @@ function buildOptions(given: BuildArguments): BuildOptions & { readonly output: 
     ...(stackSwitch === undefined ? {} : { stackSwitch: stackSwitch === "on" }),
     ...(faultStack === undefined ? {} : { faultStack }),
     ...(returns === undefined ? {} : { return: returns }),
+    shortcuts: typeof shortcuts === "string" ? [shortcuts] : shortcuts,
     extraFiles: (typeof extra === "string" ? [extra] : extra).map(extraFile),
     ...(append === undefined ? {} : { commandLine: append }),
     cFlags: (single("cflags") ?? "").split(/\s+/).filter((word) => word !== ""),

@@ -3,11 +3,15 @@
  * table, no number: what is left of a system call when application and kernel trust each other. Linked before
  * libc.a, so that the application gets these instead of the C library's.
  *
+ * Weak, so that a shortcut of the user's own (ukl-emu build --shortcut) comes before these.
+ *
  * Results are as in the C library: -1 and errno for errors. Nothing here is a cancellation point.
  */
 #include "file.h"
 #include "process.h"
 #include "syscall.h"
+
+#define SHORTCUT __attribute__((weak))
 
 /* musl's, in the application's part of the image. */
 int *__errno_location(void);
@@ -20,38 +24,38 @@ static long result_of(long result)
 	return -1;
 }
 
-long empty_call(void)
+SHORTCUT long empty_call(void)
 {
 	return sys_empty();
 }
 
-int getppid(void)
+SHORTCUT int getppid(void)
 {
 	return (int)sys_getppid();
 }
 
-ssize_t read(int descriptor, void *buffer, size_t size)
+SHORTCUT ssize_t read(int descriptor, void *buffer, size_t size)
 {
 	struct file *file = file_get(descriptor);
 
 	return result_of(file == NULL ? -EBADF : file_read(file, buffer, size));
 }
 
-ssize_t write(int descriptor, const void *buffer, size_t size)
+SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 {
 	struct file *file = file_get(descriptor);
 
 	return result_of(file == NULL ? -EBADF : file_write(file, buffer, size));
 }
 
-ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
+SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
 	struct file *file = file_get(descriptor);
 
 	return result_of(file == NULL ? -EBADF : socket_send(file, buffer, size, (u32)flags));
 }
 
-ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
+SHORTCUT ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
 	struct file *file = file_get(descriptor);
 

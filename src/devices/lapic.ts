@@ -14,6 +14,7 @@ import {
   type IpiSender,
 } from "./apic-bus.ts";
 import type { AccessSize, Clock, Device, DeviceState, Log } from "./device.ts";
+import { matchesDestination, x2apicLogicalDestination } from "./lapic-destination.ts";
 import { decodeIcr, sendIpi } from "./lapic-ipi.ts";
 import { ENTRY, LocalVectorTable } from "./lapic-lvt.ts";
 import { PriorityQueue } from "./lapic-priority.ts";
@@ -175,18 +176,10 @@ export class Lapic implements Device, InterruptTarget {
   }
 
   matches(destination: number, logical: boolean): boolean {
-    const s = this.#s;
-    if (!s.enabled) return false;
-    if (destination === BROADCAST) return true;
-    if (!logical) return destination === (s.x2apic ? this.apicId : this.apicId & 0xff);
-    const ldr = this.#logicalDestination();
-    // SDM 3A 11.12.10.1: cluster in bits 31:16, one bit for each of its 16 APICs below.
-    if (s.x2apic) return destination >>> 16 === ldr >>> 16 && (destination & ldr & 0xffff) !== 0;
-    const id = ldr >>> 24;
-    // SDM 3A 11.6.2.2: the flat model, and the cluster model with the broadcast to all clusters.
-    if (s.dfr >>> 28 === 0xf) return (destination & id) !== 0;
-    const cluster = destination >> 4;
-    return (cluster === 0xf || cluster === id >> 4) && (destination & id & 0xf) !== 0;
+    const { enabled, x2apic, dfr } = this.#s;
+    const { apicId } = this;
+    if (!enabled) return false;
+    return matchesDestination({ x2apic, apicId, ldr: this.#logicalDestination(), dfr }, destination, logical);
   }
 
   accept(message: InterruptMessage): void {
@@ -389,9 +382,7 @@ export class Lapic implements Device, InterruptTarget {
   }
 
   #logicalDestination(): number {
-    if (!this.#s.x2apic) return this.#s.ldr;
-    // SDM 3A 11.12.10.2: derived from the x2APIC ID.
-    return (((this.apicId >>> 4) << 16) | (1 << (this.apicId & 0xf))) >>> 0;
+    return this.#s.x2apic ? x2apicLogicalDestination(this.apicId) : this.#s.ldr;
   }
 
   #externalPending(): boolean {

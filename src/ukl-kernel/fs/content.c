@@ -8,6 +8,9 @@
 enum { FANOUT = PAGE_SIZE / sizeof(paddr_t), HEIGHT_MAX = 3 };
 #define SIZE_MAXIMUM (PAGE_SIZE * FANOUT * FANOUT * FANOUT)
 
+/* Files leave the last sixteenth of memory to programs: a full file system is an error, full memory is an end. */
+static paddr_t frame_alloc(void) { return pages_free() > pages_total() / 16 ? page_alloc() : 0; }
+
 /* The slot of the file's page number `index`; NULL: beyond the tree, or (unless `grow`) in a hole. */
 static paddr_t *page_slot(struct inode *inode, u64 index, bool grow)
 {
@@ -15,7 +18,7 @@ static paddr_t *page_slot(struct inode *inode, u64 index, bool grow)
 		if (!grow)
 			return NULL;
 		if (inode->content.tree) {
-			paddr_t node = page_alloc();
+			paddr_t node = frame_alloc();
 			if (!node)
 				return NULL;
 			*(paddr_t *)direct(node) = inode->content.tree;
@@ -25,7 +28,7 @@ static paddr_t *page_slot(struct inode *inode, u64 index, bool grow)
 	}
 	paddr_t *slot = &inode->content.tree;
 	for (u32 level = inode->content.height; level > 0; level--) {
-		if (!*slot && (!grow || !(*slot = page_alloc())))
+		if (!*slot && (!grow || !(*slot = frame_alloc())))
 			return NULL;
 		slot = (paddr_t *)direct(*slot) + (index >> (9 * (level - 1))) % FANOUT;
 	}
@@ -62,7 +65,7 @@ static u8 *content_page(struct inode *inode, u64 position)
 	if (!slot)
 		return NULL;
 	if (!*slot) {
-		if (!(*slot = page_alloc()))
+		if (!(*slot = frame_alloc()))
 			return NULL;
 		inode->content.frames++;
 		if (start < inode->content.archive_size)
@@ -72,28 +75,9 @@ static u8 *content_page(struct inode *inode, u64 position)
 	return direct(*slot);
 }
 
-static ssize_t regular_read(struct file *file, void *buffer, size_t size, u64 *position)
+/* Into the application's memory or, for page faults and exec, the kernel's. */
+static ssize_t content_read(struct inode *inode, void *to, size_t size, u64 position, bool to_user)
 {
-	struct inode *inode = file->inode;
-	size_t done = 0;
-
-	if (*position >= inode->size)
-		return 0;
-	size = MIN(size, inode->size - *position);
-	while (done < size) {
-		size_t piece = size - done;
-		const u8 *from = content_at(inode, *position, &piece);
-		if (from ? copy_to_user(buffer + done, from, piece) : clear_user(buffer + done, piece))
-			return done ? (ssize_t)done : -EFAULT;
-		done += piece;
-		*position += piece;
-	}
-	return done;
-}
-
-static ssize_t regular_read_kernel(struct file *file, void *to, size_t size, u64 position)
-{
-	struct inode *inode = file->inode;
 	size_t done = 0;
 
 	if (position >= inode->size)
@@ -102,35 +86,38 @@ static ssize_t regular_read_kernel(struct file *file, void *to, size_t size, u64
 	while (done < size) {
 		size_t piece = size - done;
 		const u8 *from = content_at(inode, position + done, &piece);
-		if (from)
+		long error = 0;
+		if (to_user)
+			error = from ? copy_to_user(to + done, from, piece) : clear_user(to + done, piece);
+		else if (from)
 			memcpy(to + done, from, piece);
 		else
 			memset(to + done, 0, piece);
+		if (error)
+			return done ? (ssize_t)done : error;
 		done += piece;
 	}
 	return done;
 }
 
-static ssize_t regular_write(struct file *file, const void *buffer, size_t size, u64 *position)
+static ssize_t content_write(struct inode *inode, const void *from, size_t size, u64 position, bool from_user)
 {
-	struct inode *inode = file->inode;
 	ssize_t error = 0;
 	size_t done = 0;
 
-	if (file->flags & O_APPEND)
-		*position = inode->size;
 	while (done < size && !error) {
-		u64 offset = *position % PAGE_SIZE;
+		u64 at = position + done, offset = at % PAGE_SIZE;
 		size_t piece = MIN(size - done, PAGE_SIZE - offset);
-		u8 *page;
-		if (*position >= SIZE_MAXIMUM)
-			error = -EFBIG;
-		else if (!(page = content_page(inode, *position)))
-			error = -ENOSPC;
-		else if (!(error = copy_from_user(page + offset, buffer + done, piece))) {
+		u8 *page = at < SIZE_MAXIMUM ? content_page(inode, at) : NULL;
+		if (!page)
+			error = at < SIZE_MAXIMUM ? -ENOSPC : -EFBIG;
+		else if (from_user)
+			error = copy_from_user(page + offset, from + done, piece);
+		else
+			memcpy(page + offset, from + done, piece);
+		if (!error) {
 			done += piece;
-			*position += piece;
-			inode->size = MAX(inode->size, *position);
+			inode->size = MAX(inode->size, at + piece);
 		}
 	}
 	if (done)
@@ -138,19 +125,30 @@ static ssize_t regular_write(struct file *file, const void *buffer, size_t size,
 	return done ? (ssize_t)done : error;
 }
 
-ssize_t inode_write_kernel(struct inode *inode, const void *from, size_t size, u64 position)
+ssize_t inode_write_kernel(struct inode *inode, const void *from, size_t size)
 {
-	for (size_t done = 0; done < size;) {
-		u64 offset = (position + done) % PAGE_SIZE;
-		size_t piece = MIN(size - done, PAGE_SIZE - offset);
-		u8 *page = content_page(inode, position + done);
-		if (!page)
-			return -ENOSPC;
-		memcpy(page + offset, from + done, piece);
-		done += piece;
-		inode->size = MAX(inode->size, position + done);
-	}
-	return size;
+	return content_write(inode, from, size, 0, false);
+}
+
+static ssize_t regular_read(struct file *file, void *buffer, size_t size, u64 *position)
+{
+	ssize_t done = content_read(file->inode, buffer, size, *position, true);
+	*position += MAX(done, 0);
+	return done;
+}
+
+static ssize_t regular_write(struct file *file, const void *buffer, size_t size, u64 *position)
+{
+	if (file->flags & O_APPEND)
+		*position = file->inode->size;
+	ssize_t done = content_write(file->inode, buffer, size, *position, true);
+	*position += MAX(done, 0);
+	return done;
+}
+
+static ssize_t regular_read_kernel(struct file *file, void *to, size_t size, u64 position)
+{
+	return content_read(file->inode, to, size, position, false);
 }
 
 /* Frees the pages from number `first` on in the subtree `*slot`, whose first page is number `base`. */

@@ -56,27 +56,20 @@ static void descriptor_remove(int descriptor)
 /* Takes both references, in failure too; the files are NULL if memory was used up. */
 long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
 {
-	int pair[2] = { -ENFILE, -ENFILE };
+	struct file *files[2] = { first, second };
+	int pair[2] = { -EMFILE, -EMFILE };
 
-	if (first && second) {
-		pair[0] = descriptor_install(first, 0, close_on_exec);
-		if (pair[0] >= 0)
-			pair[1] = descriptor_install(second, 0, close_on_exec);
-	}
-	long error = MIN(MIN(pair[0], pair[1]), 0);
-	if (!error)
-		error = copy_to_user(to, pair, sizeof(pair));
-	if (!error)
+	for (int i = 0; first && second && i < 2; i++)
+		pair[i] = descriptor_install(files[i], 0, close_on_exec);
+	if (pair[0] >= 0 && pair[1] >= 0 && !copy_to_user(to, pair, sizeof(pair)))
 		return 0;
-	if (pair[0] >= 0)
-		descriptor_remove(pair[0]);
-	else if (first)
-		file_unref(first);
-	if (pair[1] >= 0)
-		descriptor_remove(pair[1]);
-	else if (second)
-		file_unref(second);
-	return error;
+	for (int i = 0; i < 2; i++) {
+		if (pair[i] >= 0)
+			descriptor_remove(pair[i]);
+		else if (files[i])
+			file_unref(files[i]);
+	}
+	return !first || !second ? -ENFILE : pair[0] < 0 || pair[1] < 0 ? -EMFILE : -EFAULT;
 }
 
 struct files *files_create(void)

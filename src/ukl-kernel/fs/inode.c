@@ -4,7 +4,7 @@
 static struct inode *root;
 static u64 next_number = 1;
 
-struct inode *inode_create(u32 mode, const struct file_operations *operations)
+struct inode *inode_create(u32 mode)
 {
 	struct inode *inode = kmalloc(sizeof(*inode));
 	if (!inode)
@@ -12,7 +12,6 @@ struct inode *inode_create(u32 mode, const struct file_operations *operations)
 	inode->references = 1;
 	inode->mode = mode;
 	inode->number = next_number++;
-	inode->operations = operations;
 	inode->accessed = inode->modified = inode->changed = time_of_day();
 	if (S_ISDIR(mode)) {
 		list_init(&inode->directory.entries);
@@ -25,7 +24,7 @@ struct inode *inode_create(u32 mode, const struct file_operations *operations)
 struct inode *inode_root(void)
 {
 	if (!root) {
-		root = inode_create(S_IFDIR | 0755, &directory_operations);
+		root = inode_create(S_IFDIR | 0755);
 		root->links = 2;
 	}
 	return root;
@@ -44,20 +43,14 @@ void inode_unref(struct inode *inode)
 {
 	if (--inode->references > 0)
 		return;
-	switch (inode->mode & S_IFMT) {
-	case S_IFREG:
+	if (S_ISREG(inode->mode))
 		content_free(inode);
-		break;
-	case S_IFLNK:
+	else if (S_ISLNK(inode->mode))
 		kfree(inode->target);
-		break;
-	case S_IFIFO:
+	else if (S_ISFIFO(inode->mode) && inode->pipe)
 		pipe_free(inode->pipe);
-		break;
-	case S_IFSOCK:
+	else if (S_ISSOCK(inode->mode) && inode->socket)
 		socket_free(inode->socket);
-		break;
-	}
 	kfree(inode);
 }
 
@@ -153,19 +146,6 @@ long inode_path(struct inode *inode, char *to, size_t size)
 	return length;
 }
 
-static const struct file_operations *operations_for(u32 mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return &regular_operations;
-	case S_IFDIR:
-		return &directory_operations;
-	case S_IFIFO:
-		return &fifo_operations;
-	}
-	return &path_operations;	/* character devices get theirs by number at open; sockets cannot be opened */
-}
-
 long inode_make(struct lookup *at, u32 mode, u64 device, struct inode **result)
 {
 	if (at->inode)
@@ -174,7 +154,7 @@ long inode_make(struct lookup *at, u32 mode, u64 device, struct inode **result)
 		return -EPERM;		/* /proc */
 	if (at->must_be_directory && !S_ISDIR(mode))
 		return -ENOENT;
-	struct inode *inode = inode_create(mode, operations_for(mode));
+	struct inode *inode = inode_create(mode);
 	if (!inode)
 		return -ENOSPC;
 	inode->device = device;

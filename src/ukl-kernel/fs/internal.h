@@ -5,7 +5,7 @@
 #include "file.h"
 #include "syscall.h"
 
-extern const struct file_operations directory_operations, regular_operations, fifo_operations, path_operations;
+extern const struct file_operations directory_operations, regular_operations, pipe_operations, path_operations;
 
 struct inode *inode_root(void);				/* not referenced */
 void content_free(struct inode *inode);

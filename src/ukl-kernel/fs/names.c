@@ -184,7 +184,7 @@ static ssize_t directory_read(struct file *file, void *buffer, size_t size, u64 
 
 const struct file_operations directory_operations = { .seekable = true, .read = directory_read };
 
-struct listing { struct file *file; void *to; size_t size, used; bool old; };
+struct listing { struct file *file; void *to; size_t size, used; };
 
 /* False: no room, or *error is set. */
 static bool list_name(struct listing *listing, const char *name, struct inode *inode, u64 next, long *error)
@@ -193,19 +193,15 @@ static bool list_name(struct listing *listing, const char *name, struct inode *i
 		struct directory_record head;
 		char name[NAME_MAX + 2];
 	} record = { .head = { .inode = inode->number, .next = next } };
-	size_t length = strlen(name), head = sizeof(record.head) - (listing->old ? 1 : 0);
-	char *at = (char *)&record + head;
-	u8 type = inode->mode >> 12;
+	size_t length = strlen(name);
 
-	record.head.size = ALIGN_UP(head + length + 1 + (listing->old ? 1 : 0), 8);
+	record.head.size = ALIGN_UP(sizeof(record.head) + length + 1, 8);
 	if (record.head.size > listing->size - listing->used) {
 		*error = listing->used ? 0 : -EINVAL;
 		return false;
 	}
-	record.head.type = type;
-	memcpy(at, name, length + 1);
-	if (listing->old)
-		((u8 *)&record)[record.head.size - 1] = type;
+	record.head.type = inode->mode >> 12;
+	memcpy(record.name, name, length);
 	*error = copy_to_user(listing->to + listing->used, &record, record.head.size);
 	if (*error)
 		return false;
@@ -214,9 +210,10 @@ static bool list_name(struct listing *listing, const char *name, struct inode *i
 	return true;
 }
 
-static long list_directory(struct listing *listing, int descriptor)
+long sys_getdents64(int descriptor, void *to, u32 size)
 {
-	struct file *file = listing->file = file_get(descriptor);
+	struct file *file = file_get(descriptor);
+	struct listing listing = { .file = file, .to = to, .size = size };
 	struct entry *entry;
 	long error = 0;
 
@@ -228,24 +225,15 @@ static long list_directory(struct listing *listing, int descriptor)
 		return -ENOENT;
 	if (file->inode->refresh && file->position == 0)
 		file->inode->refresh(file->inode);
-	if (file->position == 0 && !list_name(listing, ".", file->inode, 1, &error))
+	if (file->position == 0 && !list_name(&listing, ".", file->inode, 1, &error))
 		return error;
-	if (file->position == 1 && !list_name(listing, "..", inode_parent(file->inode), 2, &error))
-		return error ? error : (long)listing->used;
+	if (file->position == 1 && !list_name(&listing, "..", inode_parent(file->inode), 2, &error))
+		return error ? error : (long)listing.used;
 	list_for_each(entry, &file->inode->directory.entries, link)
 		if (entry->cookie >= file->position &&
-		    !list_name(listing, entry->name, entry->inode, entry->cookie + 1, &error))
+		    !list_name(&listing, entry->name, entry->inode, entry->cookie + 1, &error))
 			break;
-	return listing->used ? (long)listing->used : error;
-}
-
-long sys_getdents64(int descriptor, void *to, u32 size)
-{
-	return list_directory(&(struct listing){ .to = to, .size = size }, descriptor);
-}
-long sys_getdents(int descriptor, void *to, u32 size)
-{
-	return list_directory(&(struct listing){ .to = to, .size = size, .old = true }, descriptor);
+	return listing.used ? (long)listing.used : error;
 }
 
 static long change_directory(struct inode *inode)

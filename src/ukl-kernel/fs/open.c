@@ -6,16 +6,13 @@ const struct file_operations path_operations = { .read = NULL };
 
 long inode_open(struct inode *inode, u32 flags, struct file **result)
 {
-	const struct file_operations *operations = inode->operations;
-
-	if (flags & O_PATH)
-		operations = &path_operations;
-	else if (S_ISCHR(inode->mode))
-		operations = device_operations(inode->device);
-	else if (operations == &path_operations)
-		operations = NULL;
+	const struct file_operations *operations = flags & O_PATH	   ? &path_operations :
+						   S_ISREG(inode->mode)	   ? &regular_operations :
+						   S_ISDIR(inode->mode)	   ? &directory_operations :
+						   S_ISFIFO(inode->mode)   ? &pipe_operations :
+						   S_ISCHR(inode->mode)	   ? device_operations(inode->device) : NULL;
 	if (!operations)
-		return -ENXIO;
+		return -ENXIO;		/* a socket, or a device that is not there */
 	struct file *file = file_create(inode, operations, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_LARGEFILE);
 	if (!file)
 		return -ENFILE;

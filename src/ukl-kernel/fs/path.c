@@ -48,6 +48,8 @@ static long walk(struct inode *from, const char *path, u32 flags, u32 *links, st
 				return -ELOOP;
 			if (inode->refresh)
 				inode->refresh(inode);
+			if (!inode->target[0])
+				return -ENOENT;
 			long error = walk(found->directory, inode->target, LOOKUP_FOLLOW, links, found);
 			if (error)
 				return error;

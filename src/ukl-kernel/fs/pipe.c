@@ -20,8 +20,7 @@ static struct pipe *pipe_create(void)
 
 void pipe_free(struct pipe *pipe)
 {
-	if (pipe)
-		ring_free(&pipe->ring);
+	ring_free(&pipe->ring);
 	kfree(pipe);
 }
 
@@ -149,14 +148,7 @@ static long fifo_open(struct file *file)
 	return restart_if_interrupted(error);
 }
 
-static const struct file_operations pipe_operations = {
-	.read = pipe_read,
-	.write = pipe_write,
-	.poll = pipe_poll,
-	.ioctl = pipe_ioctl,
-	.release = pipe_release,
-};
-const struct file_operations fifo_operations = {
+const struct file_operations pipe_operations = {
 	.open = fifo_open,
 	.read = pipe_read,
 	.write = pipe_write,
@@ -169,10 +161,11 @@ long sys_pipe2(int *descriptors, u32 flags)
 {
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	struct inode *inode = inode_create(S_IFIFO | 0600, &pipe_operations);
-	if (!inode || !(inode->pipe = pipe_create())) {
-		if (inode)
-			inode_unref(inode);
+	struct inode *inode = inode_create(S_IFIFO | 0600);
+	if (!inode)
+		return -ENFILE;
+	if (!(inode->pipe = pipe_create())) {
+		inode_unref(inode);
 		return -ENFILE;
 	}
 	struct file *reader = file_create(inode, &pipe_operations, O_RDONLY | (flags & O_NONBLOCK));

@@ -3,33 +3,26 @@
 
 static struct inode *proc;
 
+enum { TARGET_SIZE = 256 };	/* of its symbolic links; a longer path is not shown */
+
 static struct inode *make(struct inode *directory, const char *name, u32 mode, void (*refresh)(struct inode *))
 {
-	const struct file_operations *operations = S_ISDIR(mode) ? &directory_operations : &regular_operations;
-	struct inode *inode = inode_create(mode, operations);
+	struct inode *inode = inode_create(mode);
 	if (!inode)
 		return NULL;
 	inode->refresh = refresh;
-	long error = entry_add(directory, name, inode);
+	bool made = !S_ISLNK(mode) || (inode->target = kmalloc(TARGET_SIZE));
+	made = made && !entry_add(directory, name, inode);
 	inode_unref(inode);
-	return error ? NULL : inode;
+	return made ? inode : NULL;
 }
 
 static void set_text(struct inode *inode, const char *text)
 {
 	inode_truncate(inode, 0);
-	inode_write_kernel(inode, text, strlen(text), 0);
+	inode_write_kernel(inode, text, strlen(text));
 }
 
-static void set_target(struct inode *inode, const char *text)
-{
-	char *target = kmalloc(strlen(text) + 1);
-	if (!target)
-		return;
-	strlcpy(target, text, strlen(text) + 1);
-	kfree(inode->target);
-	inode->target = target;
-}
 
 /* Files of a process lie in a directory that is named by its number. */
 static struct process *process_of(struct inode *inode)
@@ -56,14 +49,6 @@ static void refresh_stat(struct inode *inode)
 	set_text(inode, text);
 }
 
-static void refresh_comm(struct inode *inode)
-{
-	struct process *process = process_of(inode);
-	char text[32];
-	snprintf(text, sizeof(text), "%s\n", process ? process->name : "");
-	set_text(inode, text);
-}
-
 static void refresh_cmdline(struct inode *inode)
 {
 	struct process *process = process_of(inode);
@@ -72,10 +57,9 @@ static void refresh_cmdline(struct inode *inode)
 
 static void refresh_exe(struct inode *inode)
 {
-	static char path[PATH_MAX];
 	struct process *process = process_of(inode);
-	bool known = process && process->executable && inode_path(process->executable, path, sizeof(path)) > 0;
-	set_target(inode, known ? path : "");
+	if (!process || !process->executable || inode_path(process->executable, inode->target, TARGET_SIZE) < 0)
+		inode->target[0] = 0;
 }
 
 static void refresh_nothing(struct inode *inode) { (void)inode; }
@@ -88,7 +72,6 @@ static void make_process(struct process *process)
 	if (!directory)
 		return;
 	make(directory, "stat", S_IFREG | 0444, refresh_stat);
-	make(directory, "comm", S_IFREG | 0444, refresh_comm);
 	make(directory, "cmdline", S_IFREG | 0444, refresh_cmdline);
 	make(directory, "exe", S_IFLNK | 0777, refresh_exe);
 }
@@ -127,9 +110,7 @@ static void refresh_proc(struct inode *inode)
 
 static void refresh_self(struct inode *inode)
 {
-	char text[16];
-	snprintf(text, sizeof(text), "%d", current_process()->pid);
-	set_target(inode, text);
+	snprintf(inode->target, TARGET_SIZE, "%d", current_process()->pid);
 }
 
 static void refresh_meminfo(struct inode *inode)
@@ -141,7 +122,7 @@ static void refresh_meminfo(struct inode *inode)
 	set_text(inode, text);
 }
 
-static void refresh_mounts(struct inode *inode) { set_text(inode, "rootfs / tmpfs rw 0 0\nproc /proc proc ro 0 0\n"); }
+static void refresh_mounts(struct inode *inode) { set_text(inode, "tmpfs / tmpfs rw 0 0\nproc /proc proc ro 0 0\n"); }
 
 static void refresh_uptime(struct inode *inode)
 {

@@ -4,24 +4,28 @@
 /* Longest transfer of a call (Linux's MAX_RW_COUNT). */
 #define TRANSFER_MAX 0x7ffff000UL
 
-ssize_t file_read(struct file *file, void *buffer, size_t size)
+static inline ssize_t transfer(struct file *file, void *buffer, size_t size, u64 *position, bool writing)
 {
-	if (!file->operations->read || (file->flags & O_ACCMODE) == O_WRONLY)
+	const struct file_operations *operations = file->operations;
+	u32 other = writing ? O_RDONLY : O_WRONLY;
+
+	if ((file->flags & O_ACCMODE) == other || (writing ? !operations->write : !operations->read))
 		return -EBADF;
+	size = MIN(size, TRANSFER_MAX);
 	file_ref(file);		/* another thread may close it meanwhile */
-	ssize_t result = file->operations->read(file, buffer, MIN(size, TRANSFER_MAX), &file->position);
+	ssize_t result = writing ? operations->write(file, buffer, size, position)
+				 : operations->read(file, buffer, size, position);
 	file_unref(file);
 	return result;
 }
 
+ssize_t file_read(struct file *file, void *buffer, size_t size)
+{
+	return transfer(file, buffer, size, &file->position, false);
+}
 ssize_t file_write(struct file *file, const void *buffer, size_t size)
 {
-	if (!file->operations->write || (file->flags & O_ACCMODE) == O_RDONLY)
-		return -EBADF;
-	file_ref(file);
-	ssize_t result = file->operations->write(file, buffer, MIN(size, TRANSFER_MAX), &file->position);
-	file_unref(file);
-	return result;
+	return transfer(file, (void *)buffer, size, &file->position, true);
 }
 
 long sys_read(int descriptor, void *buffer, size_t size)
@@ -29,46 +33,28 @@ long sys_read(int descriptor, void *buffer, size_t size)
 	struct file *file = file_get(descriptor);
 	return file ? file_read(file, buffer, size) : -EBADF;
 }
-
 long sys_write(int descriptor, const void *buffer, size_t size)
 {
 	struct file *file = file_get(descriptor);
 	return file ? file_write(file, buffer, size) : -EBADF;
 }
 
-/* An empty transfer is allowed at any position that is not negative. */
-static long seekable_file(int descriptor, s64 position, struct file **file)
+static long transfer_at(int descriptor, void *buffer, size_t size, s64 position, bool writing)
 {
-	*file = file_get(descriptor);
-	if (!*file)
+	struct file *file = file_get(descriptor);
+	if (!file)
 		return -EBADF;
 	if (position < 0)
 		return -EINVAL;
-	return (*file)->operations->seekable ? 0 : -ESPIPE;
+	return file->operations->seekable ? transfer(file, buffer, size, (u64 *)&position, writing) : -ESPIPE;
 }
-
 long sys_pread64(int descriptor, void *buffer, size_t size, s64 position)
 {
-	struct file *file;
-	u64 at = position;
-	long error = seekable_file(descriptor, position, &file);
-	if (error)
-		return error;
-	if (!file->operations->read || (file->flags & O_ACCMODE) == O_WRONLY)
-		return -EBADF;
-	return file->operations->read(file, buffer, MIN(size, TRANSFER_MAX), &at);
+	return transfer_at(descriptor, buffer, size, position, false);
 }
-
 long sys_pwrite64(int descriptor, const void *buffer, size_t size, s64 position)
 {
-	struct file *file;
-	u64 at = position;
-	long error = seekable_file(descriptor, position, &file);
-	if (error)
-		return error;
-	if (!file->operations->write || (file->flags & O_ACCMODE) == O_RDONLY)
-		return -EBADF;
-	return file->operations->write(file, buffer, MIN(size, TRANSFER_MAX), &at);
+	return transfer_at(descriptor, (void *)buffer, size, position, true);
 }
 
 /* Only the first vector may wait: what was moved already is returned, not kept until more can be. */
@@ -113,10 +99,11 @@ long sys_writev(int descriptor, const struct iovec *vectors, u64 count)
 
 long sys_lseek(int descriptor, s64 offset, u32 origin)
 {
-	struct file *file;
-	long error = seekable_file(descriptor, 0, &file);
-	if (error)
-		return error;
+	struct file *file = file_get(descriptor);
+	if (!file)
+		return -EBADF;
+	if (!file->operations->seekable)
+		return -ESPIPE;
 	if (S_ISCHR(file->inode->mode))
 		return 0;	/* /dev/zero and its like have no position */
 	s64 base = origin == SEEK_SET ? 0 : origin == SEEK_CUR ? (s64)file->position : (s64)file->inode->size;

@@ -59,10 +59,8 @@ static ssize_t stream_send(struct file *file, const void *buffer, size_t size, u
 	while (done < size) {
 		struct socket *peer = socket->peer;
 		ssize_t result;
-		if (socket->no_send || !peer) {
-			result = done ? (ssize_t)done : broken_pipe(flags);
-			return result;
-		}
+		if (socket->no_send || !peer)
+			return done ? (ssize_t)done : broken_pipe(flags);
 		u32 room = ring_room(&peer->ring);
 		if (room) {
 			result = ring_write(&peer->ring, 0, buffer + done, MIN(size - done, room));
@@ -196,39 +194,13 @@ static ssize_t message_receive(struct file *file, const struct parts *parts, u32
 	return flags & MSG_TRUNC ? size : taken;
 }
 
-ssize_t socket_send(struct file *file, const void *buffer, size_t size, u32 flags)
+/* Of a stream's parts only the first may wait. */
+static ssize_t transfer_parts(struct file *file, const struct parts *parts, u32 flags, bool sending, bool *truncated)
 {
-	ssize_t result;
-	file_ref(file);		/* another thread may close it meanwhile */
-	if (file->inode->socket->type == SOCK_STREAM)
-		result = stream_send(file, buffer, size, flags);
-	else
-		result = message_send(file, &(struct parts){ { (void *)buffer, size }, NULL, 1 }, flags);
-	file_unref(file);
-	return result;
-}
-
-ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
-{
-	bool truncated;
-	ssize_t result;
-	file_ref(file);
-	if (file->inode->socket->type == SOCK_STREAM)
-		result = stream_receive(file, buffer, size, flags);
-	else
-		result = message_receive(file, &(struct parts){ { buffer, size }, NULL, 1 }, flags, &truncated);
-	file_unref(file);
-	return result;
-}
-
-/* Only the first part of a stream's vectors may wait. */
-static ssize_t transfer(struct file *file, const struct parts *parts, u32 flags, bool sending, bool *truncated)
-{
-	struct socket *socket = file->inode->socket;
 	struct iovec part;
 	ssize_t done = 0;
 
-	if (socket->type != SOCK_STREAM)
+	if (file->inode->socket->type != SOCK_STREAM)
 		return sending ? message_send(file, parts, flags) : message_receive(file, parts, flags, truncated);
 	for (u64 i = 0; i < parts->count; i++) {
 		if (part_at(parts, i, &part))
@@ -246,13 +218,33 @@ static ssize_t transfer(struct file *file, const struct parts *parts, u32 flags,
 	return done;
 }
 
+static ssize_t transfer(struct file *file, const struct parts *parts, u32 flags, bool sending, bool *truncated)
+{
+	if (!S_ISSOCK(file->inode->mode))
+		return -ENOTSOCK;
+	file_ref(file);		/* another thread may close it meanwhile */
+	ssize_t result = transfer_parts(file, parts, flags, sending, truncated);
+	file_unref(file);
+	return result;
+}
+
 ssize_t socket_transfer(struct file *file, const struct iovec *vectors, u64 count, u32 flags, bool sending)
 {
 	bool truncated;
-	file_ref(file);
-	ssize_t result = transfer(file, &(struct parts){ .vectors = vectors, .count = count }, flags, sending, &truncated);
-	file_unref(file);
-	return result;
+	return transfer(file, &(struct parts){ .vectors = vectors, .count = count }, flags, sending, &truncated);
+}
+
+ssize_t socket_send(struct file *file, const void *buffer, size_t size, u32 flags)
+{
+	struct parts parts = { .single = { (void *)buffer, size }, .count = 1 };
+	return transfer(file, &parts, flags, true, NULL);
+}
+
+ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
+{
+	struct parts parts = { .single = { buffer, size }, .count = 1 };
+	bool truncated;
+	return transfer(file, &parts, flags, false, &truncated);
 }
 
 static ssize_t socket_read(struct file *file, void *buffer, size_t size, u64 *position)
@@ -309,8 +301,7 @@ static void socket_release(struct file *file)
 
 void socket_free(struct socket *socket)
 {
-	if (socket)
-		ring_free(&socket->ring);
+	ring_free(&socket->ring);
 	kfree(socket);
 }
 
@@ -324,7 +315,7 @@ static const struct file_operations socket_operations = {
 
 static struct file *socket_create(u32 type, u32 flags)
 {
-	struct inode *inode = inode_create(S_IFSOCK | 0777, &socket_operations);
+	struct inode *inode = inode_create(S_IFSOCK | 0777);
 	struct file *file = NULL;
 	if (!inode)
 		return NULL;
@@ -363,50 +354,40 @@ long sys_socket(u32 family, u32 type, u32 protocol)
 	return -EAFNOSUPPORT;
 }
 
-static long socket_get(int descriptor, struct file **file)
+static long not_a_socket(const struct file *file)
 {
-	*file = file_get(descriptor);
-	return !*file ? -EBADF : S_ISSOCK((*file)->inode->mode) ? 0 : -ENOTSOCK;
+	return !file ? -EBADF : S_ISSOCK(file->inode->mode) ? 0 : -ENOTSOCK;
 }
 
 long sys_connect(int descriptor, const void *address, u32 size)
 {
-	struct file *file;
 	(void)address, (void)size;
-	long error = socket_get(descriptor, &file);
-	return error ? error : -EISCONN;
+	return not_a_socket(file_get(descriptor)) ?: -EISCONN;
 }
 
 long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, const void *address, u32 address_size)
 {
-	struct file *file;
-	long error = socket_get(descriptor, &file);
-	if (error)
-		return error;
-	if (address && address_size)
-		return -EISCONN;
+	struct file *file = file_get(descriptor);
+	if (!file || (address && address_size))
+		return not_a_socket(file) ?: -EISCONN;
 	return socket_send(file, buffer, size, flags);
 }
 
 /* The other end has no name: its address has no bytes. */
 long sys_recvfrom(int descriptor, void *buffer, size_t size, u32 flags, void *address, u32 *address_size)
 {
+	struct file *file = file_get(descriptor);
 	const u32 none = 0;
-	struct file *file;
-	long error = socket_get(descriptor, &file);
-	if (error)
-		return error;
-	ssize_t result = socket_receive(file, buffer, size, flags);
+	ssize_t result = file ? socket_receive(file, buffer, size, flags) : -EBADF;
 	if (result >= 0 && address && address_size && copy_to_user(address_size, &none, sizeof(none)))
 		return -EFAULT;
 	return result;
 }
 
-static long message_header(int descriptor, const struct msghdr *user, struct msghdr *message, struct file **file)
+static long message_header(const struct file *file, const struct msghdr *user, struct msghdr *message)
 {
-	long error = socket_get(descriptor, file);
-	if (error)
-		return error;
+	if (!file || !S_ISSOCK(file->inode->mode))
+		return not_a_socket(file);
 	if (copy_from_user(message, user, sizeof(*message)))
 		return -EFAULT;
 	return message->vectors_count > IOV_MAX ? -EMSGSIZE : 0;
@@ -414,9 +395,9 @@ static long message_header(int descriptor, const struct msghdr *user, struct msg
 
 long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
 {
+	struct file *file = file_get(descriptor);
 	struct msghdr message;
-	struct file *file;
-	long error = message_header(descriptor, user, &message, &file);
+	long error = message_header(file, user, &message);
 	if (error)
 		return error;
 	if (message.control_size)
@@ -428,32 +409,26 @@ long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
 
 long sys_recvmsg(int descriptor, struct msghdr *user, u32 flags)
 {
+	struct file *file = file_get(descriptor);
 	struct msghdr message;
-	struct file *file;
 	bool truncated = false;
-	long error = message_header(descriptor, user, &message, &file);
+	long error = message_header(file, user, &message);
 	if (error)
 		return error;
-	file_ref(file);
-	ssize_t result = transfer(file, &(struct parts){ .vectors = message.vectors, .count = message.vectors_count },
-				  flags, false, &truncated);
-	file_unref(file);
+	struct parts parts = { .vectors = message.vectors, .count = message.vectors_count };
+	ssize_t result = transfer(file, &parts, flags, false, &truncated);
 	if (result < 0)
 		return result;
-	message.name_size = 0;
-	message.control_size = 0;
+	message.name_size = message.control_size = 0;
 	message.flags = truncated ? MSG_TRUNC : 0;
 	return copy_to_user(user, &message, sizeof(message)) ? -EFAULT : result;
 }
 
 long sys_shutdown(int descriptor, u32 how)
 {
-	struct file *file;
-	long error = socket_get(descriptor, &file);
-	if (error)
-		return error;
-	if (how > SHUT_RDWR)
-		return -EINVAL;
+	struct file *file = file_get(descriptor);
+	if (!file || !S_ISSOCK(file->inode->mode) || how > SHUT_RDWR)
+		return not_a_socket(file) ?: -EINVAL;
 	struct socket *socket = file->inode->socket, *peer = socket->peer;
 	bool receive = how != SHUT_WR, send = how != SHUT_RD;
 	socket->no_receive |= receive;

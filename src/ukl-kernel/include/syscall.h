@@ -22,8 +22,8 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(86, link) _(87, unlink) _(88, symlink) _(89, readlink) _(90, chmod) _(91, fchmod) _(92, chown)    \
 	_(93, fchown) _(94, lchown) _(95, umask) _(133, mknod) _(137, statfs) _(138, fstatfs) _(161, chroot) \
 	_(162, sync) _(217, getdents64) _(257, openat) _(258, mkdirat) _(259, mknodat) _(260, fchownat)      \
-	_(235, utimes) _(261, futimesat) _(262, newfstatat) _(263, unlinkat) _(264, renameat) _(265, linkat) _(266, symlinkat)               \
-	_(267, readlinkat) _(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll)                \
+	_(235, utimes) _(261, futimesat) _(262, newfstatat) _(263, unlinkat) _(264, renameat) _(265, linkat)  \
+	_(266, symlinkat) _(267, readlinkat) _(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) \
 	_(280, utimensat) _(292, dup3) _(293, pipe2) _(316, renameat2) _(332, statx) _(439, faccessat2)
 
 /* process/ and mm/ */
@@ -34,7 +34,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(59, execve) _(60, exit) _(61, wait4) _(62, kill) _(63, uname) _(96, gettimeofday)                 \
 	_(97, getrlimit) _(98, getrusage) _(99, sysinfo) _(100, times) _(102, getuid) _(104, getgid)        \
 	_(105, setuid) _(106, setgid) _(107, geteuid) _(108, getegid) _(109, setpgid) _(110, getppid)       \
-	_(111, getpgrp) _(112, setsid) _(115, getgroups) _(116, setgroups) _(117, setresuid)                \
+	_(111, getpgrp) _(112, setsid) _(113, setreuid) _(114, setregid) _(115, getgroups) _(116, setgroups) _(117, setresuid)                \
 	_(118, getresuid) _(119, setresgid) _(120, getresgid) _(121, getpgid) _(124, getsid)                \
 	_(127, rt_sigpending) _(128, rt_sigtimedwait) _(129, rt_sigqueueinfo) _(130, rt_sigsuspend)         \
 	_(131, sigaltstack) _(140, getpriority) _(141, setpriority) _(142, sched_setparam)                  \

@@ -232,12 +232,12 @@ export function branchTargets(elf: ElfFile, code: readonly Code[]): Set<number> 
   return targets;
 }
 
-/** The function that an address belongs to, for messages. */
-export function functionAt(elf: ElfFile, address: number): string {
+/** The function that an address belongs to, for messages; null where there are no symbols. */
+export function functionAt(elf: ElfFile, address: number): string | null {
   let best: { readonly name: string; readonly address: number } | undefined;
   for (const symbol of elf.definedSymbols()) {
     if (symbol.type === STT_TLS || symbol.address > address) continue;
     if (best === undefined || symbol.address > best.address) best = symbol;
   }
-  return best?.name ?? "a function without a name";
+  return best?.name ?? null;
 }

@@ -111,18 +111,22 @@ export async function constantCalls(
   );
 }
 
-/** Those that the kernel lacks, each once: "mount (165) in do_mount". */
+/** Those that the kernel lacks, each once: "mount (165) in do_mount"; of a stripped program "mount (165)". */
 export function missingCalls(
   calls: readonly ConstantCall[],
   present: ReadonlySet<number>,
   muslInclude: string,
-  functionAt: (address: number) => string,
+  functionAt: (address: number) => string | null,
 ): string[] {
   const names = callNames(muslInclude);
   const missing = new Map<number, string>();
   for (const { number, address } of calls) {
     if (present.has(number) || missing.has(number)) continue;
-    missing.set(number, `${names.get(number) ?? "number"} (${number}) in ${functionAt(address)}`);
+    const where = functionAt(address);
+    missing.set(
+      number,
+      `${names.get(number) ?? "number"} (${number})${where === null ? "" : ` in ${where}`}`,
+    );
   }
   return [...missing.entries()].sort(([a], [b]) => a - b).map(([, text]) => text);
 }

@@ -7,7 +7,7 @@ import { BuildError } from "./build-error.ts";
 import { runTool, type Toolchain } from "./toolchain.ts";
 
 /** Directories of src/ukl-kernel that are not the kernel. */
-const NOT_KERNEL = ["apps", "hello", "mechanisms", "link", "include"];
+const NOT_KERNEL = ["apps", "mechanisms", "link", "include"];
 
 const KERNEL_FLAGS = [
   ...["-m64", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-pic", "-fno-pie"],

@@ -87,7 +87,6 @@ export async function linkImage(
     // DEFINED() of the script sees what comes before it.
     ...[`--defsym=STUBS_SIZE=${sizes.stubs}`, `--defsym=PAYLOAD_SIZE=${sizes.payload}`],
     ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
-    ...(process.env["UKL_EMU_UNDEFINED"] === undefined ? [] : ["--unresolved-symbols=ignore-all"]),
     kernel,
     // The name by which the kernel starts it.
     ...(application === null ? [] : ["--defsym=application_entry=_start", application.path]),

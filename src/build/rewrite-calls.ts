@@ -101,7 +101,7 @@ function int32(value: number): number[] {
 export interface PlanOptions {
   /** Addresses that control may arrive at from elsewhere. */
   readonly targets: ReadonlySet<number>;
-  readonly functionAt: (address: number) => string;
+  readonly functionAt: (address: number) => string | null;
   /** Whether the function at an address keeps data below RSP. */
   readonly usesRedZone: (address: number) => boolean;
 }
@@ -206,7 +206,7 @@ export function planRewrites(code: readonly Code[], options: PlanOptions): Rewri
     for (const { kind, address } of part.instructions) if (kind === "syscall") taken.add(address);
     part.instructions.forEach(({ kind, address }, index) => {
       if (kind !== "syscall") return;
-      const functionName = options.functionAt(address);
+      const functionName = options.functionAt(address) ?? hexAddress(address);
       const window = chooseWindow(part, index, taken, options);
       if (window === null) {
         throw new BuildError(

@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .command(measureCommand)
     .command(modelsCommand)
     .command(traceCommand)
-    .demandCommand(1, "expected a command; ukl-emu --help lists them")
+    .demandCommand(1, "expected a command")
     .strict()
     .version(packageVersion())
     .help()
@@ -31,7 +31,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .exitProcess(false)
     .fail((message, error) => {
       const text = message?.startsWith("Not enough non-option")
-        ? "expected an image file, found none"
+        ? "expected a file, found none"
         : message;
       throw error ?? new UserError(`${text}: see ukl-emu --help`);
     })

@@ -9,11 +9,11 @@ import { Machine } from "../../src/machine/machine.ts";
 import * as g from "../cli/guests.ts";
 import { machineWith } from "./guest.ts";
 
-const hello = readFileSync(join(import.meta.dirname, "..", "..", "images", "hello.bin"));
+const mechanisms = readFileSync(join(import.meta.dirname, "..", "..", "images", "mechanisms.bin"));
 
-function helloMachine(): Machine {
+function mechanismsMachine(): Machine {
   const machine = new Machine({ memory: 16 << 20 });
-  machine.load({ image: hello });
+  machine.load({ image: mechanisms });
   return machine;
 }
 
@@ -25,7 +25,7 @@ function stateOf(machine: Machine): string {
 
 /** The taken branches up to a state, from where RIP goes at each step. */
 async function steppedBranches(until: string): Promise<{ from: bigint; to: bigint }[]> {
-  const machine = helloMachine();
+  const machine = mechanismsMachine();
   const disassemble = await loadDisassembler();
   const branches: { from: bigint; to: bigint }[] = [];
   let last = -1n;
@@ -46,8 +46,8 @@ async function steppedBranches(until: string): Promise<{ from: bigint; to: bigin
 
 describe("the branch history", () => {
   // Loops, calls, returns, and straight code between device accesses.
-  test.each([300, 1000, 2500, 4000, 6000])("after about %i instructions of hello.bin", async (count) => {
-    const machine = helloMachine();
+  test.each([300, 1000, 2500, 4000, 6000])("after about %i instructions of mechanisms.bin", async (count) => {
+    const machine = mechanismsMachine();
     machine.runSync({ maxInstructions: count });
     const history = branchHistory(machine, machine.states[0]!);
     expect(history).toHaveLength(16);
@@ -88,6 +88,6 @@ describe("the branch history", () => {
   });
 
   test("is empty before the first instruction", () => {
-    expect(branchHistory(helloMachine(), helloMachine().states[0]!)).toEqual([]);
+    expect(branchHistory(mechanismsMachine(), mechanismsMachine().states[0]!)).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ const deaths: readonly (readonly [way: string, cause: RegExp, symbol: string])[]
   ["null-call", /panic: #PF: page fault: execution of address 0000000000000000/, "call_null"],
   ["wild-write", /panic: #PF: page fault: write of address 00005555deadbeef/, "write_wild"],
   ["noncanonical", /panic: #GP: general protection/, "write_noncanonical"],
+  ["kernel-text", /panic: #PF: page fault: write of address ffffffff80100000/, "write_kernel_text"],
   ["divide", /panic: #DE: division by zero/, "divide_by_zero"],
   ["recursion", /panic: #(PF|DF): .*write of address 00007ff/, "recurse"],
   ["stack-overflow", /panic: #(PF|DF): .*write of address 00007f/, "overflow_stack"],
@@ -16,7 +17,9 @@ const deaths: readonly (readonly [way: string, cause: RegExp, symbol: string])[]
 describe.skipIf(!hasTools).each(["ukl", "kml", "zpoline", "ukl-byp"] as const)(
   "a crash at ring 0, %s",
   (link) => {
-    test.each(deaths)("%s ends in a panic with cause, address and symbol", async (way, cause, symbol) => {
+    // The trampoline page of zpoline is at 0: a call of a null pointer is a call of the kernel.
+    const here = deaths.filter(([way]) => link !== "zpoline" || way !== "null-call");
+    test.each(here)("%s ends in a panic with cause, address and symbol", async (way, cause, symbol) => {
       const image = await build("crash", { link });
       const run = runHere(image, { commandLine: `-- ${way}` });
       expect(run.console).toContain(`crash: ${way}\n`);

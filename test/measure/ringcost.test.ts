@@ -136,6 +136,17 @@ describe("in every mode", () => {
     expect(ratios.get("shortcut")!).toBeLessThan(5);
   });
 
+  test("the README's table is what is measured", () => {
+    const readme = readFileSync(join(images, "..", "README.md"), "utf8");
+    const told = [...readme.matchAll(/^\| `([a-z0-9-]+)` +\| [^|]+\| +(\d+) \| +([\d.]+) \| +(\d+) \|$/gm)];
+    expect(told.length).toBeGreaterThanOrEqual(7);
+    for (const [, mode, instructions, times, cycles] of told) {
+      const ratio = ratiosOf(report.images).find((one) => one.mode === mode)!;
+      const measured = [ratio.call.instructions, ratio.instructions.toFixed(1), ratio.call.cycles.toFixed(0)];
+      expect([Number(instructions), times, cycles], mode).toEqual(measured);
+    }
+  });
+
   test("assumed figures are named", () => {
     const names = report.assumed.map(({ name }) => name);
     expect(names).toContain("swapgs");

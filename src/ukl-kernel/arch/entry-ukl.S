@@ -120,14 +120,18 @@ PHASE exit_byp
 	jmp	entry_ukl
 PHASE_END exit_byp
 
-/* munmap, rt_sigreturn, pause, clone, fork, vfork, execve, rt_sigsuspend, ppoll, pselect6, clone3: bit n is number n. */
+/*
+ * munmap, rt_sigreturn, pause, clone, fork, vfork, execve, sigaltstack, rt_sigsuspend, ppoll, pselect6, clone3. And those
+ * after which a signal to the caller itself must have been delivered (POSIX, kill, pthread_sigmask): rt_sigprocmask,
+ * kill, rt_sigqueueinfo, tkill, tgkill. Bit n is number n.
+ */
 	.section .rodata
 	.balign	8
 full_frame_calls:
-	.quad	1 << 11 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59
+	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 62
 	.quad	0
-	.quad	1 << (130 - 128)
-	.quad	0
+	.quad	1 << (129 - 128) | 1 << (130 - 128) | 1 << (131 - 128)
+	.quad	1 << (200 - 192) | 1 << (234 - 192)
 	.quad	1 << (270 - 256) | 1 << (271 - 256)
 	.quad	0, 1 << (435 - 384), 0
 #endif

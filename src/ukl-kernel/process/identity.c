@@ -88,6 +88,8 @@ static long get_three(u32 *real, u32 *effective, u32 *saved)
 	return copy_to_user(real, &root, 4) || copy_to_user(effective, &root, 4) || copy_to_user(saved, &root, 4)
 		? -EFAULT : 0;
 }
+long sys_setreuid(u32 real, u32 effective) { return set_three(real, effective, 0); }
+long sys_setregid(u32 real, u32 effective) { return set_three(real, effective, 0); }
 long sys_setresuid(u32 real, u32 effective, u32 saved) { return set_three(real, effective, saved); }
 long sys_setresgid(u32 real, u32 effective, u32 saved) { return set_three(real, effective, saved); }
 long sys_getresuid(u32 *real, u32 *effective, u32 *saved) { return get_three(real, effective, saved); }

@@ -101,7 +101,7 @@ int main(int argc, char **argv, char **environment)
 	CHECK("an empty file", run(path, (char *[]){ "s", NULL }, NULL) == 100 + ENOEXEC);
 	CHECK("a missing file", run("/nowhere", (char *[]){ "s", NULL }, NULL) == 100 + ENOENT);
 	CHECK("a directory", run("/tmp", (char *[]){ "s", NULL }, NULL) == 100 + EACCES);
-	CHECK("a bad pointer", run((char *)1, (char *[]){ "s", NULL }, NULL) == 100 + EFAULT);
+	CHECK("a bad pointer", run((char *)0x8000, (char *[]){ "s", NULL }, NULL) == 100 + EFAULT);
 	unlink(path);
 	rmdir(directory);
 	CHECK_END();

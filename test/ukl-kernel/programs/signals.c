@@ -1,11 +1,11 @@
 /* Signals: handlers and what they are told, masks, interrupted calls, alternate stacks, timers. */
 #define _GNU_SOURCE
 #include "check.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -198,8 +198,21 @@ static void masks(void)
 	CHECK("SA_RESETHAND", now.sa_handler == SIG_DFL);
 }
 
+static void *write_later(void *to)
+{
+	sigset_t alarms;
+
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+	usleep(100000);
+	write(*(int *)to, "x", 1);
+	return NULL;
+}
+
 static void interrupted_calls(void)
 {
+	pthread_t writer;
 	struct itimerval soon = { .it_value = { 0, 30000 } }, often = { { 0, 10000 }, { 0, 10000 } }, none = {}, left;
 	struct timespec sleep_time = { 5, 0 }, remaining = {};
 	int ends[2];
@@ -216,14 +229,10 @@ static void interrupted_calls(void)
 
 	handle(SIGALRM, note, SA_RESTART);
 	setitimer(ITIMER_REAL, &soon, NULL);
-	if (fork() == 0) {
-		usleep(100000);
-		write(ends[1], "x", 1);
-		_exit(0);
-	}
+	pthread_create(&writer, NULL, write_later, &ends[1]);
 	got = read(ends[0], &byte, 1);
 	CHECK("with SA_RESTART read goes on", got == 1 && byte == 'x' && calls == 2);
-	wait(NULL);
+	pthread_join(writer, NULL);
 
 	setitimer(ITIMER_REAL, &soon, NULL);
 	got = nanosleep(&sleep_time, &remaining);
@@ -246,34 +255,6 @@ static void interrupted_calls(void)
 	CHECK("a write to a closed pipe gives EPIPE", write(ends[1], "x", 1) == -1 && errno == EPIPE);
 }
 
-static void children(void)
-{
-	int status;
-	pid_t child;
-
-	handle(SIGCHLD, note, 0);
-	calls = 0;
-	child = fork();
-	if (child == 0)
-		_exit(3);
-	while (!calls)
-		usleep(1000);
-	CHECK("SIGCHLD tells who ended", last_pid == child && last_code == CLD_EXITED);
-	waitpid(child, &status, 0);
-	signal(SIGCHLD, SIG_IGN);
-	child = fork();
-	if (child == 0)
-		_exit(0);
-	CHECK("ignored SIGCHLD: no zombies", waitpid(child, &status, 0) == -1 && errno == ECHILD);
-	signal(SIGCHLD, SIG_DFL);
-
-	child = fork();
-	if (child == 0)
-		abort();
-	waitpid(child, &status, 0);
-	CHECK("abort ends by SIGABRT", WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-}
-
 int main(void)
 {
 	handle(SIGUSR2, with_floats, 0);
@@ -281,6 +262,5 @@ int main(void)
 	contexts();
 	masks();
 	interrupted_calls();
-	children();
 	CHECK_END();
 }

@@ -30,9 +30,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      const text = message?.startsWith("Not enough non-option")
-        ? "expected a file, found none"
-        : message;
+      const text = message?.startsWith("Not enough non-option") ? "expected a file, found none" : message;
       throw error ?? new UserError(`${text}: see ukl-emu --help`);
     })
     .parseAsync();

@@ -1,5 +1,6 @@
 /** `ukl-emu models [MODEL]`: the timing models, and the figures of one with their sources. */
 import type { CommandModule } from "yargs";
+import { plainTable } from "../debug/plain-table.ts";
 import {
   type Figure,
   isAssumed,
@@ -21,26 +22,9 @@ function cycles({ value }: Figure): string {
 }
 
 async function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
-  const { default: Table } = await import("cli-table3");
-  const aligned = head.map((title) => (/cycles|GHz|figures|assumed/.test(title) ? "right" : "left"));
-  const text = new Table({
-    head: [...head],
-    chars: Object.fromEntries(BORDERS.map((border) => [border, ""])),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-    colAligns: aligned as ("left" | "right")[],
-  });
-  for (const row of rows) text.push([...row]);
-  return text
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const aligns = head.map((title) => (/cycles|GHz|figures|assumed/.test(title) ? "right" : "left"));
+  return (await plainTable(head, aligns, rows)).join("\n");
 }
-
-const BORDERS = [
-  ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
-  ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"],
-];
 
 function summary(model: TimingModel) {
   const { name, title, frequencyHz, figures } = model;

@@ -1,6 +1,7 @@
 /** What a run did, in numbers: for `--stats`, `--json` and the monitor. */
 import { EventCounts } from "../debug/event-counts.ts";
 import { interruptSource } from "../debug/interrupt-source.ts";
+import { plainTable } from "../debug/plain-table.ts";
 import { exceptionName } from "../debug/vectors.ts";
 import type { Machine } from "../machine/machine.ts";
 
@@ -123,15 +124,9 @@ const SECTIONS: readonly (readonly [title: string, key: keyof Statistics, isName
 
 /** Lines of the `--stats` report. */
 export async function formatStatistics(statistics: Statistics): Promise<string[]> {
-  const { default: Table } = await import("cli-table3");
-  const table = new Table({
-    chars: Object.fromEntries(BORDERS.map((border) => [border, ""])),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-    colAligns: ["left", "right"],
-  });
   const count = (value: number) => Math.round(value).toLocaleString("en-US");
   const seconds = (value: number) => `${value.toFixed(3)} s`;
-  table.push(
+  const rows: (readonly string[])[] = [
     ["Instructions", count(statistics.instructions)],
     ["Wall time", seconds(statistics.wallSeconds)],
     ["MIPS", statistics.mips.toFixed(1)],
@@ -145,20 +140,15 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
         ]),
     ["Peak memory", `${count(statistics.peakMemory / 2 ** 20)} MiB`],
     ["Console bytes", count(statistics.consoleBytes)],
-  );
+  ];
   for (const [title, key, isName] of SECTIONS) {
-    const rows = Object.entries(statistics[key] as Counts);
-    if (rows.length === 0) continue;
-    table.push([title, ""], ...rows.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
+    const counts = Object.entries(statistics[key] as Counts);
+    if (counts.length === 0) continue;
+    rows.push([title, ""], ...counts.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
   }
-  const lines = table.toString().split("\n");
+  const lines = await plainTable([], ["left", "right"], rows);
   const unknown = Object.entries(statistics.unknown);
   if (unknown.length > 0)
     lines.push("Unknown to this machine", ...unknown.map(([text, n]) => `  ${n}x ${text}`));
   return lines.map((line) => line.trimEnd());
 }
-
-const BORDERS = [
-  ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
-  ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"],
-];

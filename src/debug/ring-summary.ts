@@ -1,6 +1,7 @@
 /** What a ring trace adds up to: time by ring, transitions by cause, and system calls. */
 
 import { errorName } from "./linux-errno.ts";
+import { plainTable } from "./plain-table.ts";
 import type { Frame, Moment, RingSink, Transition } from "./ring-events.ts";
 import { duration } from "./ring-lines.ts";
 import type { RingNames } from "./ring-names.ts";
@@ -170,30 +171,18 @@ export class RingSummary implements RingSink {
 
   /** The report as tables. */
   async lines(): Promise<string[]> {
-    const { default: Table } = await import("cli-table3");
     const report = this.report();
     const timed = report.cycles !== undefined;
     const count = (value: number) => Math.round(value).toLocaleString("en-US");
     const lines: string[] = [];
-    const table = (head: readonly string[], left: number, rows: readonly (readonly string[])[]) => {
+    const table = async (head: readonly string[], left: number, rows: readonly (readonly string[])[]) => {
       if (rows.length === 0) return;
-      const drawn = new Table({
-        head: [...head],
-        chars: PLAIN,
-        style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-        colAligns: head.map((_, i) => (i < left ? "left" : "right")),
-      });
-      for (const row of rows) drawn.push([...row]);
       if (lines.length > 0) lines.push("");
-      lines.push(
-        ...drawn
-          .toString()
-          .split("\n")
-          .map((line) => line.trimEnd()),
-      );
+      const aligns = head.map((_, i) => (i < left ? "left" : "right"));
+      lines.push(...(await plainTable(head, aligns, rows)));
     };
     const cycleHead = timed ? ["Cycles"] : [];
-    table(
+    await table(
       ["Ring", "Arrivals", "Instructions", ...cycleHead, "Time", "of it idle", "Share"],
       1,
       Object.entries(report.rings).map(([side, total]) => [
@@ -206,7 +195,7 @@ export class RingSummary implements RingSink {
         `${((100 * total.time) / Math.max(1, report.time)).toFixed(1)} %`,
       ]),
     );
-    table(
+    await table(
       ["From", "To", "By", "Count"],
       3,
       report.transitions.map(({ from, to, cause, detail, count: n }) => [
@@ -242,16 +231,9 @@ export class RingSummary implements RingSink {
           ];
         }),
       );
-    totals("System call", report.systemCalls, true);
-    totals("Kernel function called", report.calls, false);
-    totals("Exception or interrupt", report.events, false);
+    await totals("System call", report.systemCalls, true);
+    await totals("Kernel function called", report.calls, false);
+    await totals("Exception or interrupt", report.events, false);
     return lines;
   }
 }
-
-const PLAIN = Object.fromEntries(
-  [
-    ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
-    ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"],
-  ].map((border) => [border, ""]),
-);

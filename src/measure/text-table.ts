@@ -1,4 +1,5 @@
 /** A report as aligned text, for terminals. */
+import { type Align, plainTable } from "../debug/plain-table.ts";
 import { PHASES, type Phase } from "./counts.ts";
 import {
   PUBLISHED_CR3_PLUS,
@@ -20,29 +21,6 @@ import {
 import type { Row } from "./statistics.ts";
 
 type Cell = string | number;
-type Align = "left" | "right";
-
-/** Without borders: columns two spaces apart. */
-async function table(
-  head: readonly string[],
-  aligns: readonly Align[],
-  rows: readonly Cell[][],
-): Promise<string[]> {
-  const { default: Table } = await import("cli-table3");
-  const borders = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"];
-  borders.push("bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle");
-  const lines = new Table({
-    head: [...head],
-    chars: Object.fromEntries(borders.map((border) => [border, ""])),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-    colAligns: [...aligns],
-  });
-  lines.push(...rows.map((row) => row.map(String)));
-  return lines
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd());
-}
 
 /** Cycles are a model's: more than three digits would claim too much. */
 export function roughly(value: number): string {
@@ -117,7 +95,7 @@ export async function rowLines(
     "ns",
   );
   const aligns = head.map((name, i): Align => (i === 0 || name === "mode" ? "left" : "right"));
-  return table(head, aligns, rows);
+  return plainTable(head, aligns, rows);
 }
 
 async function mechanismLines(report: Report, rows: readonly Row[]): Promise<string[]> {
@@ -137,7 +115,7 @@ async function mechanismLines(report: Report, rows: readonly Row[]): Promise<str
   }
   const head = ["mechanism", "cycles", ...(comparable ? ["published", "differs"] : [])];
   head.push("1 CR3 write", "2 writes", "1 with PCID", "2 with PCID");
-  return table(
+  return plainTable(
     head,
     head.map((_, i) => (i === 0 ? "left" : "right")),
     lines,
@@ -161,7 +139,7 @@ async function ratioLines(report: Report): Promise<string[]> {
     MODE_MEANINGS[ratio.mode] ?? "",
   ]);
   const head = ["mode", "instr", "function", "ratio", "cycles", "function", "ratio", "a system call is"];
-  return table(
+  return plainTable(
     head,
     head.map((_, i) => (i === 0 || i === head.length - 1 ? "left" : "right")),
     rows,

@@ -39,7 +39,13 @@ mkfifo pipe; (echo "through a fifo" > pipe &) ; read line < pipe; echo "$line"
 chmod 751 words; stat -c '%a %s %F' words; umask 077; touch private; stat -c %a private
 test -x words && test ! -d words && echo "tests"; echo $((0x10 + 010 * 2)) $((7 / 2)) $((-7 % 3))
 printf '%5d|%-5s|%05.1f\n' 42 ab 3.14159
+count() { if [ $1 -gt 0 ]; then echo "down $1"; count $(($1 - 1)); fi; }
+count 3
 i=0; until [ $i -ge 3 ]; do i=$((i + 1)); [ $i = 2 ] && continue; echo "until $i"; done
 echo "$(echo outer $(echo inner $(echo innermost)))" | rev | rev | xargs -n 1 echo | paste -s -d , -
 comm -12 words words 2>/dev/null | head -n 1; expr 6 \* 7; dirname /a/b/c; od -c three | head -n 1
+for f in b a c; do echo $f > list.$f; done; cat list.* | tr -d '\n'; echo
+read first rest < numbers; echo "$first|$rest"; echo "${unset:=default} ${#unset}"
+echo "abc def" | awk '{ $1 = toupper($1); print; printf "%.3f\n", sqrt(2) }'
+gzip -c words | gunzip | cmp - words && echo "gzip agrees"; date -u -d @86400 +%F
 cd /; rm -r $dir; [ -e $dir ] || echo "gone"

@@ -3,32 +3,27 @@
 
 static ssize_t null_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
-	(void)file, (void)buffer, (void)size, (void)position;
 	return 0;
 }
 
 static ssize_t null_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
-	(void)file, (void)buffer, (void)position;
 	return size;
 }
 
 static ssize_t zero_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
-	(void)file, (void)position;
 	return clear_user(buffer, size) ? -EFAULT : (ssize_t)size;
 }
 
 static ssize_t zero_read_kernel(struct file *file, void *to, size_t size, u64 position)
 {
-	(void)file, (void)position;
 	memset(to, 0, size);
 	return size;
 }
 
 static ssize_t full_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
-	(void)file, (void)buffer, (void)size, (void)position;
 	return -ENOSPC;
 }
 
@@ -51,7 +46,6 @@ void random_fill(void *to, size_t size)
 static ssize_t random_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	u8 bytes[256];
-	(void)file, (void)position;
 
 	for (size_t done = 0; done < size; done += sizeof(bytes)) {
 		size_t piece = MIN(size - done, sizeof(bytes));
@@ -114,9 +108,7 @@ void filesystem_init(const void *archive, size_t size)
 long console_open(struct files *files)
 {
 	struct file *file;
-	long error = file_open("/dev/console", O_RDWR, 0, &file);
-	if (error)
-		return error;
+	TRY(file_open("/dev/console", O_RDWR, 0, &file));
 	file->references = 3;
 	files->open[0] = files->open[1] = files->open[2] = file;
 	return 0;

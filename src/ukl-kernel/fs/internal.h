@@ -5,6 +5,12 @@
 #include "file.h"
 #include "syscall.h"
 
+/* File operations have the same parameters whether or not they need them. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* Hands on the error of a call that gives 0 or a negative errno. */
+#define TRY(call) do { long error_ = (call); if (error_) return error_; } while (0)
+
 extern const struct file_operations directory_operations, regular_operations, pipe_operations, path_operations;
 
 struct inode *inode_root(void);				/* not referenced */

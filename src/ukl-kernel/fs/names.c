@@ -10,9 +10,7 @@ long sys_mknodat(int at, const char *path, u32 mode, u32 device)
 
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFCHR && type != S_IFSOCK)
 		return type == S_IFDIR ? -EPERM : -EINVAL;
-	long error = path_lookup(at, path, 0, &found);
-	if (error)
-		return error;
+	TRY(path_lookup(at, path, 0, &found));
 	return inode_make(&found, type | (mode & 07777 & ~current_process()->umask), device, NULL);
 }
 long sys_mknod(const char *path, u32 mode, u32 device) { return sys_mknodat(AT_FDCWD, path, mode, device); }
@@ -20,8 +18,8 @@ long sys_mknod(const char *path, u32 mode, u32 device) { return sys_mknodat(AT_F
 long sys_mkdirat(int at, const char *path, u32 mode)
 {
 	struct lookup found;
-	long error = path_lookup(at, path, 0, &found);
-	return error ? error : inode_make(&found, S_IFDIR | (mode & 01777 & ~current_process()->umask), 0, NULL);
+	TRY(path_lookup(at, path, 0, &found));
+	return inode_make(&found, S_IFDIR | (mode & 01777 & ~current_process()->umask), 0, NULL);
 }
 long sys_mkdir(const char *path, u32 mode) { return sys_mkdirat(AT_FDCWD, path, mode); }
 
@@ -32,8 +30,8 @@ long sys_symlinkat(const char *target, int at, const char *path)
 	long length = copy_string_from_user(copy, target, sizeof(copy));
 	if (length <= 0)
 		return length ? length : -ENOENT;
-	long error = path_lookup(at, path, 0, &found);
-	return error ? error : symlink_make(&found, copy, length);
+	TRY(path_lookup(at, path, 0, &found));
+	return symlink_make(&found, copy, length);
 }
 long sys_symlink(const char *target, const char *path) { return sys_symlinkat(target, AT_FDCWD, path); }
 
@@ -42,9 +40,7 @@ long sys_readlinkat(int at, const char *path, char *buffer, int size)
 	struct lookup found;
 	if (size <= 0)
 		return -EINVAL;
-	long error = path_lookup(at, path, LOOKUP_EMPTY, &found);
-	if (error)
-		return error;
+	TRY(path_lookup(at, path, LOOKUP_EMPTY, &found));
 	if (!found.inode)
 		return -ENOENT;
 	if (!S_ISLNK(found.inode->mode))
@@ -99,9 +95,7 @@ long sys_unlinkat(int at, const char *path, u32 flags)
 	struct lookup found;
 	if (flags & ~AT_REMOVEDIR)
 		return -EINVAL;
-	long error = path_lookup(at, path, 0, &found);
-	if (error)
-		return error;
+	TRY(path_lookup(at, path, 0, &found));
 	if (flags & AT_REMOVEDIR)
 		return remove_directory(&found);
 	if (!found.inode)
@@ -146,9 +140,7 @@ static long rename_found(struct lookup *old, struct lookup *new, u32 flags)
 	} else if (new->must_be_directory) {
 		return -ENOTDIR;
 	}
-	long error = entry_add(new->directory, new->name, inode);
-	if (error)
-		return error;
+	TRY(entry_add(new->directory, new->name, inode));
 	if (new->entry) {
 		if (S_ISDIR(new->inode->mode))
 			new->inode->links--;
@@ -178,7 +170,6 @@ long sys_rename(const char *from, const char *to) { return sys_renameat2(AT_FDCW
 
 static ssize_t directory_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
-	(void)file, (void)buffer, (void)size, (void)position;
 	return -EISDIR;
 }
 
@@ -252,8 +243,8 @@ static long change_directory(struct inode *inode)
 long sys_chdir(const char *path)
 {
 	struct lookup found;
-	long error = path_lookup(AT_FDCWD, path, LOOKUP_FOLLOW, &found);
-	return error ? error : change_directory(found.inode);
+	TRY(path_lookup(AT_FDCWD, path, LOOKUP_FOLLOW, &found));
+	return change_directory(found.inode);
 }
 long sys_fchdir(int descriptor)
 {
@@ -276,6 +267,5 @@ long sys_getcwd(char *to, size_t size)
 /* Processes have no root of their own. */
 long sys_chroot(const char *path)
 {
-	(void)path;
 	return -ENOSYS;
 }

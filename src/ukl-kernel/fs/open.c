@@ -71,8 +71,8 @@ long file_open(const char *path, u32 flags, u32 mode, struct file **result)
 	struct lookup found;
 	/* Before process 1 exists, the console is opened from the root. */
 	struct inode *from = current_thread() && current_process() ? current_process()->directory : inode_root();
-	long error = path_walk(from, path, lookup_flags(flags), &found);
-	return error ? error : open_found(&found, flags, mode, result);
+	TRY(path_walk(from, path, lookup_flags(flags), &found));
+	return open_found(&found, flags, mode, result);
 }
 
 long sys_openat(int at, const char *path, u32 flags, u32 mode)

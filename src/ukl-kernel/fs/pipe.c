@@ -27,7 +27,6 @@ void pipe_free(struct pipe *pipe)
 static ssize_t pipe_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	struct pipe *pipe = file->inode->pipe;
-	(void)position;
 
 	if (size == 0)
 		return 0;
@@ -55,7 +54,6 @@ static ssize_t pipe_write(struct file *file, const void *buffer, size_t size, u6
 	u32 least = size <= PIPE_BUF ? size : 1;
 	size_t done = 0;
 	ssize_t result = 0;
-	(void)position;
 
 	while (done < size && result >= 0) {
 		if (!pipe->readers) {

@@ -51,33 +51,51 @@ static long broken_pipe(u32 flags)
 	return -EPIPE;
 }
 
+/* Sending `size` bytes would not wait: they fit, or sending is over. */
+static bool send_ready(const struct socket *socket, size_t size)
+{
+	const struct socket *peer = socket->peer;
+	return socket->no_send || !peer || (ring_room(&peer->ring) >= size && peer->count < MESSAGES_MAX);
+}
+
+/* Receiving has come to its end; the end of a SOCK_DGRAM peer goes unnoticed. */
+static bool ended(const struct socket *socket)
+{
+	return socket->no_receive || (!socket->peer && socket->type != SOCK_DGRAM);
+}
+static bool receive_ready(const struct socket *socket) { return socket->ring.used || socket->count || ended(socket); }
+
+static long wait_to_send(struct file *file, size_t size, u32 flags)
+{
+	struct socket *socket = file->inode->socket;
+	return no_wait(file, flags) ? -EAGAIN :
+	       restart_if_interrupted(wait_event(&socket->can_send, send_ready(socket, size)));
+}
+
+static long wait_to_receive(struct file *file, u32 flags)
+{
+	struct socket *socket = file->inode->socket;
+	return no_wait(file, flags) ? -EAGAIN :
+	       restart_if_interrupted(wait_event(&socket->can_receive, receive_ready(socket)));
+}
+
 static ssize_t stream_send(struct file *file, const void *buffer, size_t size, u32 flags)
 {
 	struct socket *socket = file->inode->socket;
 	size_t done = 0;
 
 	while (done < size) {
+		ssize_t result = send_ready(socket, 1) ? 0 : wait_to_send(file, 1, flags);
 		struct socket *peer = socket->peer;
-		ssize_t result;
-		if (socket->no_send || !peer)
-			return done ? (ssize_t)done : broken_pipe(flags);
-		u32 room = ring_room(&peer->ring);
-		if (room) {
-			result = ring_write(&peer->ring, 0, buffer + done, MIN(size - done, room));
-			if (result > 0) {
-				ring_commit(&peer->ring, result);
-				file_wake(&peer->can_receive);
-				done += result;
-			}
-		} else if (no_wait(file, flags)) {
-			result = -EAGAIN;
-		} else {
-			result = restart_if_interrupted(
-				wait_event(&socket->can_send,
-					   socket->no_send || !socket->peer || ring_room(&socket->peer->ring)));
-		}
+		if (!result && (socket->no_send || !peer))
+			result = done ? -EPIPE : broken_pipe(flags);
+		if (!result)
+			result = ring_write(&peer->ring, 0, buffer + done, MIN(size - done, ring_room(&peer->ring)));
 		if (result < 0)
 			return done ? (ssize_t)done : result;
+		ring_commit(&peer->ring, result);
+		file_wake(&peer->can_receive);
+		done += result;
 	}
 	return done;
 }
@@ -88,65 +106,44 @@ static ssize_t stream_receive(struct file *file, void *buffer, size_t size, u32 
 	size_t done = 0;
 
 	while (done < size) {
-		ssize_t result;
-		if (socket->ring.used) {
-			result = ring_read(&socket->ring, 0, buffer + done, MIN(size - done, socket->ring.used));
-			if (result > 0 && !(flags & MSG_PEEK)) {
-				ring_drop(&socket->ring, result);
-				if (socket->peer)
-					file_wake(&socket->peer->can_send);
-			}
-			if (result > 0)
-				done += result;
-			if (result > 0 && (!(flags & MSG_WAITALL) || flags & MSG_PEEK))
-				break;
-		} else if (socket->no_receive || !socket->peer) {
+		ssize_t result = receive_ready(socket) ? 0 : wait_to_receive(file, flags);
+		if (!result && !socket->ring.used)
 			break;
-		} else if (no_wait(file, flags)) {
-			result = -EAGAIN;
-		} else {
-			result = restart_if_interrupted(
-				wait_event(&socket->can_receive,
-					   socket->ring.used || socket->no_receive || !socket->peer));
-		}
+		if (!result)
+			result = ring_read(&socket->ring, 0, buffer + done, MIN(size - done, socket->ring.used));
 		if (result < 0)
 			return done ? (ssize_t)done : result;
+		done += result;
+		if (flags & MSG_PEEK)
+			break;
+		ring_drop(&socket->ring, result);
+		if (socket->peer)
+			file_wake(&socket->peer->can_send);
+		if (!(flags & MSG_WAITALL))
+			break;
 	}
 	return done;
-}
-
-static bool message_fits(const struct socket *peer, size_t size)
-{
-	return ring_room(&peer->ring) >= size && peer->count < MESSAGES_MAX;
 }
 
 static ssize_t message_send(struct file *file, const struct parts *parts, u32 flags)
 {
 	struct socket *socket = file->inode->socket;
+	struct iovec part;
 	size_t size;
 	u32 written = 0;
-	long error = parts_size(parts, &size);
 
-	if (error)
-		return error;
+	TRY(parts_size(parts, &size));
 	if (size > RING_SIZE)
 		return -EMSGSIZE;
-	if (!no_wait(file, flags))
-		error = wait_event(&socket->can_send,
-				   socket->no_send || !socket->peer || message_fits(socket->peer, size));
-	if (error)
-		return restart_if_interrupted(error);
+	if (!send_ready(socket, size))
+		TRY(wait_to_send(file, size, flags));
 	struct socket *peer = socket->peer;
 	if (socket->no_send || (!peer && socket->type == SOCK_SEQPACKET))
 		return broken_pipe(flags);
 	if (!peer)
 		return -ECONNREFUSED;
-	if (!message_fits(peer, size))
-		return -EAGAIN;
 	for (u64 i = 0; i < parts->count; i++) {
-		struct iovec part;
-		if (part_at(parts, i, &part))
-			return -EFAULT;
+		TRY(part_at(parts, i, &part));
 		part.size = MIN(part.size, size - written);	/* another thread may have changed it */
 		if (ring_write(&peer->ring, written, part.base, part.size) != (ssize_t)part.size)
 			return -EFAULT;
@@ -162,22 +159,17 @@ static ssize_t message_send(struct file *file, const struct parts *parts, u32 fl
 static ssize_t message_receive(struct file *file, const struct parts *parts, u32 flags, bool *truncated)
 {
 	struct socket *socket = file->inode->socket;
-	bool connected = socket->type == SOCK_SEQPACKET;
-	long error = 0;
+	struct iovec part;
 	u32 taken = 0;
 
-	if (!socket->count && !socket->no_receive && !no_wait(file, flags))
-		error = wait_event(&socket->can_receive,
-				   socket->count || socket->no_receive || (connected && !socket->peer));
-	if (error)
-		return restart_if_interrupted(error);
+	*truncated = false;
+	if (!receive_ready(socket))
+		TRY(wait_to_receive(file, flags));
 	if (!socket->count)
-		return socket->no_receive || (connected && !socket->peer) ? 0 : -EAGAIN;
+		return 0;
 	u32 size = socket->sizes[socket->first];
 	for (u64 i = 0; i < parts->count && taken < size; i++) {
-		struct iovec part;
-		if (part_at(parts, i, &part))
-			return -EFAULT;
+		TRY(part_at(parts, i, &part));
 		part.size = MIN(part.size, size - taken);
 		if (ring_read(&socket->ring, taken, part.base, part.size) != (ssize_t)part.size)
 			return -EFAULT;
@@ -234,45 +226,49 @@ ssize_t socket_transfer(struct file *file, const struct iovec *vectors, u64 coun
 	return transfer(file, &(struct parts){ .vectors = vectors, .count = count }, flags, sending, &truncated);
 }
 
+/* Streams take the short way: one buffer, no parts. */
 ssize_t socket_send(struct file *file, const void *buffer, size_t size, u32 flags)
 {
-	struct parts parts = { .single = { (void *)buffer, size }, .count = 1 };
-	return transfer(file, &parts, flags, true, NULL);
+	if (!S_ISSOCK(file->inode->mode) || file->inode->socket->type != SOCK_STREAM)
+		return transfer(file, &(struct parts){ { (void *)buffer, size }, NULL, 1 }, flags, true, NULL);
+	file_ref(file);
+	ssize_t result = stream_send(file, buffer, size, flags);
+	file_unref(file);
+	return result;
 }
 
 ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
 {
-	struct parts parts = { .single = { buffer, size }, .count = 1 };
 	bool truncated;
-	return transfer(file, &parts, flags, false, &truncated);
+	if (!S_ISSOCK(file->inode->mode) || file->inode->socket->type != SOCK_STREAM)
+		return transfer(file, &(struct parts){ { buffer, size }, NULL, 1 }, flags, false, &truncated);
+	file_ref(file);
+	ssize_t result = stream_receive(file, buffer, size, flags);
+	file_unref(file);
+	return result;
 }
 
 static ssize_t socket_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
-	(void)position;
 	return socket_receive(file, buffer, size, 0);
 }
 
 static ssize_t socket_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
-	(void)position;
 	return socket_send(file, buffer, size, 0);
 }
 
 static u32 socket_poll(struct file *file)
 {
-	struct socket *socket = file->inode->socket, *peer = socket->peer;
-	bool closed = !peer && socket->type != SOCK_DGRAM, ended = socket->no_receive || closed;
-	u32 events = 0;
+	struct socket *socket = file->inode->socket;
+	u32 events = send_ready(socket, PIPE_BUF) ? POLLOUT | POLLWRNORM : 0;
 
-	if (socket->ring.used || socket->count || ended)
+	if (receive_ready(socket))
 		events |= POLLIN | POLLRDNORM;
-	if (ended)
+	if (ended(socket))
 		events |= POLLRDHUP;
-	if (closed || (socket->no_receive && socket->no_send))
+	if ((ended(socket) && !socket->peer) || (socket->no_receive && socket->no_send))
 		events |= POLLHUP;
-	if (!peer || message_fits(peer, PIPE_BUF))
-		events |= POLLOUT | POLLWRNORM;
 	return events;
 }
 
@@ -350,7 +346,6 @@ long sys_socketpair(u32 family, u32 type_and_flags, u32 protocol, int *descripto
 
 long sys_socket(u32 family, u32 type, u32 protocol)
 {
-	(void)family, (void)type, (void)protocol;
 	return -EAFNOSUPPORT;
 }
 
@@ -361,7 +356,6 @@ static long not_a_socket(const struct file *file)
 
 long sys_connect(int descriptor, const void *address, u32 size)
 {
-	(void)address, (void)size;
 	return not_a_socket(file_get(descriptor)) ?: -EISCONN;
 }
 
@@ -397,9 +391,7 @@ long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
 {
 	struct file *file = file_get(descriptor);
 	struct msghdr message;
-	long error = message_header(file, user, &message);
-	if (error)
-		return error;
+	TRY(message_header(file, user, &message));
 	if (message.control_size)
 		return -EOPNOTSUPP;
 	if (message.name && message.name_size)
@@ -412,9 +404,7 @@ long sys_recvmsg(int descriptor, struct msghdr *user, u32 flags)
 	struct file *file = file_get(descriptor);
 	struct msghdr message;
 	bool truncated = false;
-	long error = message_header(file, user, &message);
-	if (error)
-		return error;
+	TRY(message_header(file, user, &message));
 	struct parts parts = { .vectors = message.vectors, .count = message.vectors_count };
 	ssize_t result = transfer(file, &parts, flags, false, &truncated);
 	if (result < 0)

@@ -33,9 +33,7 @@ static struct timespec to_timespec(u64 time)
 long sys_newfstatat(int at, const char *path, struct stat *to, u32 flags)
 {
 	struct inode *inode;
-	long error = inode_at(at, path, flags, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(at, path, flags, &inode));
 	struct stat stat = {
 		.device = file_system_of(inode), .inode = inode->number, .links = inode->links, .mode = inode->mode,
 		.uid = inode->uid, .gid = inode->gid, .special_device = inode->device, .size = inode->size,
@@ -59,10 +57,7 @@ static struct statx_time to_statx_time(u64 time)
 long sys_statx(int at, const char *path, u32 flags, u32 mask, struct statx *to)
 {
 	struct inode *inode;
-	(void)mask;
-	long error = inode_at(at, path, flags, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(at, path, flags, &inode));
 	struct statx statx = {
 		.mask = STATX_BASIC_STATS, .block_size = PAGE_SIZE, .links = inode->links, .uid = inode->uid,
 		.gid = inode->gid, .mode = inode->mode, .inode = inode->number, .size = inode->size,
@@ -101,9 +96,7 @@ long sys_fstatfs(int descriptor, struct statfs *to) { return file_system_state(d
 static long change_mode(int at, const char *path, u32 flags, u32 mode)
 {
 	struct inode *inode;
-	long error = inode_at(at, path, flags, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(at, path, flags, &inode));
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
 	inode->changed = time_of_day();
 	return 0;
@@ -115,9 +108,7 @@ long sys_fchmod(int descriptor, u32 mode) { return change_mode(descriptor, NULL,
 long sys_fchownat(int at, const char *path, u32 uid, u32 gid, u32 flags)
 {
 	struct inode *inode;
-	long error = inode_at(at, path, flags, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(at, path, flags, &inode));
 	inode->uid = uid == ~0u ? inode->uid : uid;
 	inode->gid = gid == ~0u ? inode->gid : gid;
 	inode->changed = time_of_day();
@@ -141,9 +132,7 @@ static u64 new_time(const struct timespec *time, u64 old)
 static long set_times(int at, const char *path, u32 flags, const struct timespec times[2])
 {
 	struct inode *inode;
-	long error = inode_at(at, path, path ? flags : AT_EMPTY_PATH, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(at, path, path ? flags : AT_EMPTY_PATH, &inode));
 	inode->accessed = new_time(&times[0], inode->accessed);
 	inode->modified = new_time(&times[1], inode->modified);
 	inode->changed = time_of_day();
@@ -170,9 +159,7 @@ long sys_utimes(const char *path, const struct timeval *user) { return sys_futim
 long sys_truncate(const char *path, s64 size)
 {
 	struct inode *inode;
-	long error = inode_at(AT_FDCWD, path, 0, &inode);
-	if (error)
-		return error;
+	TRY(inode_at(AT_FDCWD, path, 0, &inode));
 	return S_ISDIR(inode->mode) ? -EISDIR : size < 0 || !S_ISREG(inode->mode) ? -EINVAL : inode_truncate(inode, size);
 }
 

@@ -201,7 +201,6 @@ static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *posit
 	u8 piece[256];
 	size_t done = 0, held = 0;
 	bool ended = false;
-	(void)position;
 
 	if (size == 0)
 		return 0;
@@ -231,7 +230,6 @@ static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *posit
 static ssize_t tty_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
 	u8 piece[256];
-	(void)file, (void)position;
 
 	for (size_t done = 0; done < size;) {
 		size_t count = MIN(size - done, sizeof(piece));
@@ -246,7 +244,6 @@ static ssize_t tty_write(struct file *file, const void *buffer, size_t size, u64
 
 static u32 tty_poll(struct file *file)
 {
-	(void)file;
 	return POLLOUT | POLLWRNORM | (tty.complete > tty.read ? POLLIN | POLLRDNORM : 0);
 }
 
@@ -270,7 +267,6 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 	struct process *process = current_process();
 	void *user = (void *)argument;
 	int value;
-	(void)file;
 
 	switch (request) {
 	case TCGETS:

@@ -59,7 +59,7 @@ const everywhere: readonly (readonly [string, KernelOptions, readonly string[]])
     ["futex", "threads"],
   ],
   ["ukl-byp", { link: "ukl-byp" }, ["clocks", "signals", "threads"]],
-  ["shortcut", { link: "shortcut" }, ["pipe-alone", "signals", "socket-pair", "threads"]],
+  ["shortcut", { link: "shortcut" }, ["poll-select", "signals", "threads"]],
 ];
 
 describe.skipIf(!hasTools).each(everywhere)("%s (needs gcc and musl-dev)", (_, options, names) => {

@@ -13,6 +13,8 @@
 
 #define SHORTCUT __attribute__((weak))
 
+enum { SYS_READ = 0, SYS_WRITE = 1, SYS_SENDTO = 44, SYS_RECVFROM = 45 };
+
 /* musl's, in the application's part of the image. */
 int *__errno_location(void);
 
@@ -22,6 +24,24 @@ static long result_of(long result)
 		return result;
 	*__errno_location() = (int)-result;
 	return -1;
+}
+
+/*
+ * A call that a signal ended goes the long way, once more: only entry and exit work can run the handler, and it
+ * knows whether to restart the call or to give EINTR.
+ */
+static long finish(long result, u64 number, u64 descriptor, const void *buffer, size_t size, u64 flags)
+{
+	register u64 fourth __asm__("r10") = flags;
+	register u64 fifth __asm__("r8") = 0;		/* send and recv are sendto and recvfrom without a name */
+	register u64 sixth __asm__("r9") = 0;
+
+	if (result == -ERESTARTSYS)
+		__asm__ volatile("call entry_ukl"
+				 : "=a"(result)
+				 : "a"(number), "D"(descriptor), "S"(buffer), "d"(size), "r"(fourth), "r"(fifth), "r"(sixth)
+				 : "rcx", "r11", "memory", "cc");
+	return result_of(result);
 }
 
 SHORTCUT long empty_call(void)
@@ -38,26 +58,34 @@ SHORTCUT ssize_t read(int descriptor, void *buffer, size_t size)
 {
 	struct file *file = file_get(descriptor);
 
-	return result_of(file == NULL ? -EBADF : file_read(file, buffer, size));
+	if (file == NULL)
+		return result_of(-EBADF);
+	return finish(file_read(file, buffer, size), SYS_READ, descriptor, buffer, size, 0);
 }
 
 SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 {
 	struct file *file = file_get(descriptor);
 
-	return result_of(file == NULL ? -EBADF : file_write(file, buffer, size));
+	if (file == NULL)
+		return result_of(-EBADF);
+	return finish(file_write(file, buffer, size), SYS_WRITE, descriptor, buffer, size, 0);
 }
 
 SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
 	struct file *file = file_get(descriptor);
 
-	return result_of(file == NULL ? -EBADF : socket_send(file, buffer, size, (u32)flags));
+	if (file == NULL)
+		return result_of(-EBADF);
+	return finish(socket_send(file, buffer, size, (u32)flags), SYS_SENDTO, descriptor, buffer, size, (u32)flags);
 }
 
 SHORTCUT ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
 	struct file *file = file_get(descriptor);
 
-	return result_of(file == NULL ? -EBADF : socket_receive(file, buffer, size, (u32)flags));
+	if (file == NULL)
+		return result_of(-EBADF);
+	return finish(socket_receive(file, buffer, size, (u32)flags), SYS_RECVFROM, descriptor, buffer, size, (u32)flags);
 }

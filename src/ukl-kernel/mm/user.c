@@ -9,6 +9,8 @@ u64 clear_bytes(void *at, size_t size);
 
 static bool allowed(const void *at, size_t size)
 {
+	if (LINK_MODE == LINK_ZPOLINE && (u64)at < PAGE_SIZE)
+		return false;	/* the trampoline, which paging cannot keep from being read */
 	return (u64)at + size <= USER_TOP && (u64)at + size >= size ? true : current_process()->ring0;
 }
 

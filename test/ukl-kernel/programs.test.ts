@@ -51,14 +51,31 @@ const everywhere: readonly (readonly [string, KernelOptions, readonly string[]])
   ["kml", { link: "kml" }, programs],
   ["ukl", { link: "ukl" }, forkless],
   ["ring3 --kpti --pcid", { link: "ring3", kpti: true, pcid: true }, ["processes", "signals"]],
-  ["zpoline", { link: "zpoline" }, ["child-ends", "processes", "programs", "signals", "threads"]],
+  [
+    "zpoline",
+    { link: "zpoline" },
+    [
+      "child-ends",
+      "file-content",
+      "pipe-alone",
+      "processes",
+      "programs",
+      "signals",
+      "socket-pair",
+      "threads",
+    ],
+  ],
   ["ukl --stack-switch off", { link: "ukl", stackSwitch: false }, ["signals", "threads"]],
   [
     "ukl --fault-stack df --return ret",
     { link: "ukl", faultStack: "df", return: "ret" },
     ["futex", "threads"],
   ],
-  ["ukl-byp", { link: "ukl-byp" }, ["clocks", "signals", "threads"]],
+  [
+    "ukl-byp",
+    { link: "ukl-byp" },
+    ["clocks", "file-content", "file-names", "poll-select", "signals", "threads"],
+  ],
   ["shortcut", { link: "shortcut" }, ["poll-select", "signals", "threads"]],
 ];
 

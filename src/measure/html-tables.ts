@@ -53,8 +53,8 @@ export function htmlTable(caption: string, head: readonly string[], rows: readon
   });
   // Outside of the table, so that on narrow screens it does not scroll away with it.
   const title = caption === "" ? "" : `<p class="caption">${escapeHtml(caption)}</p>`;
-  const label = caption === "" ? "" : ` aria-label="${escapeHtml(caption)}"`;
-  return `${title}<div class="scroll" tabindex="0"><table${label}><thead><tr>${headCells.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+  const label = escapeHtml(caption === "" ? head.join(", ") : caption);
+  return `${title}<div class="scroll" role="region" tabindex="0" aria-label="${label}"><table><thead><tr>${headCells.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }
 
 const dot = (value: number): string => (value === 0 ? "·" : String(value));

@@ -76,15 +76,10 @@ export function checkOptions(options: KernelOptions & Pick<BuildOptions, "shortc
         "unmodified binaries use the red zone below the stack: leave it at ist",
     );
   }
-  if (options.stackSwitch === false && link === "ring3") {
+  if (options.stackSwitch === false && !isLinked(link)) {
     throw new BuildError(
-      "--stack-switch off: expected a mode with the application at ring 0, found ring3: " +
-        "the kernel cannot run on a stack of ring 3",
-    );
-  }
-  if (options.stackSwitch === true && (link === "ukl-byp" || link === "shortcut")) {
-    throw new BuildError(
-      `--stack-switch on: expected ring3, kml, zpoline or ukl, found ${link}: its calls bypass the entry code that switches`,
+      `--stack-switch off: expected --link ukl, ukl-byp or shortcut, found ${link}: ` +
+        "the system calls of a program that was not compiled for it need a stack of the kernel",
     );
   }
   if (options.return === "ret" && link === "ring3") {

@@ -41,7 +41,7 @@ function builder(yargs: Argv): Argv<BuildArguments> {
       pcid: { type: "boolean", describe: "with --kpti: keep translations over the change" },
       "stack-switch": {
         type: "string",
-        describe: "on or off: whether system calls from ring 0 run on a kernel stack",
+        describe: "on or off: whether system calls of linked code run on a kernel stack",
         requiresArg: true,
       },
       "fault-stack": {

@@ -43,7 +43,7 @@ describe.skipIf(!hasTools)("builds that cannot work say why in one line (needs g
     [{ link: "zpoline", faultStack: "df" }, /^--fault-stack df: .* found zpoline: .* leave it at ist/],
     [{ link: "kml", faultStack: "df" }, /^--fault-stack df: .* found kml/],
     [{ link: "ring3", stackSwitch: false }, /^--stack-switch off: .* found ring3/],
-    [{ link: "ukl-byp", stackSwitch: true }, /^--stack-switch on: .* found ukl-byp/],
+    [{ link: "zpoline", stackSwitch: false }, /^--stack-switch off: .* found zpoline/],
     [{ link: "ring3", return: "ret" }, /^--return ret: .* found ring3/],
     [{ commandLine: "x".repeat(256) }, /^--append: expected at most 255 bytes/],
   ])("options %j", async (options, says) => {

@@ -1,6 +1,6 @@
 /** What `ukl-emu measure` does: which images, which symbols, which output. */
 import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { type Sym, SymbolError, SymbolTable } from "../debug/symbols.ts";
@@ -180,7 +180,7 @@ async function measureImage(options: MeasureOptions, file: string, command: stri
   const rows = rowsOf(run.rounds);
   if (rows.length === 0) throw new UserError(notReached(file, between, run));
   say(`measured ${file}: ${run.rounds.length} rounds, ended by ${run.stop.kind}`);
-  const measured = { file, mode: file, rows, instructions: run.instructions };
+  const measured = { file, mode: basename(file, ".bin"), rows, instructions: run.instructions };
   return makeReport({ model, command, version: packageVersion() }, [measured], null);
 }
 

@@ -27,6 +27,7 @@ import {
 import {
   CALL_MEANINGS,
   EMPTY_CALL,
+  MODE_MEANINGS,
   mechanismComparisons,
   nanoseconds,
   type Report,
@@ -76,8 +77,10 @@ function pageData(report: Report): PageData {
     const of = rows.filter((row) => row.call === call);
     const payloads = [...new Set(of.map(({ payload }) => payload))].sort((a, b) => a - b);
     const shown = images.filter(({ mode }) => !VARIANTS.includes(mode));
-    const modes = shown.map(({ mode }) => ({
+    const known = Object.keys(MODE_MEANINGS).filter((mode) => !VARIANTS.includes(mode));
+    const modes = shown.map(({ mode }, i) => ({
       mode,
+      rank: known.includes(mode) ? known.indexOf(mode) : known.length + i,
       values: payloads.map((payload) => {
         const row = of.find((one) => one.mode === mode && one.payload === payload);
         return row === undefined ? null : Number(row.values["ns"]!.reduce((a, b) => a + b, 0).toFixed(2));

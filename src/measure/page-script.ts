@@ -27,11 +27,15 @@ export interface PageData {
     readonly ours: number;
     readonly published: number | null;
   }[];
-  /** Charts over the payload: one line for each mode. */
+  /** Charts over the payload: one line for each mode, whose `rank` among all modes says how it looks. */
   readonly lines: readonly {
     readonly id: string;
     readonly payloads: readonly number[];
-    readonly modes: readonly { readonly mode: string; readonly values: readonly (number | null)[] }[];
+    readonly modes: readonly {
+      readonly mode: string;
+      readonly rank: number;
+      readonly values: readonly (number | null)[];
+    }[];
   }[];
 }
 
@@ -141,12 +145,12 @@ export function pageMain(data: PageData, Chart: ChartConstructor): void {
           type: "line",
           data: {
             labels: payloads.map(String),
-            datasets: modes.map(({ mode, values }, i) => ({
+            datasets: modes.map(({ mode, values, rank }) => ({
               label: mode,
               data: values,
-              borderColor: colour(shades[i % shades.length]!),
-              backgroundColor: colour(shades[i % shades.length]!),
-              pointStyle: points[i % points.length],
+              borderColor: colour(shades[rank % shades.length]!),
+              backgroundColor: colour(shades[rank % shades.length]!),
+              pointStyle: points[rank % points.length],
               pointRadius: 4,
               borderWidth: 2,
               tension: 0,

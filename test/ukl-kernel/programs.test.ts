@@ -50,7 +50,7 @@ const everywhere: readonly (readonly [string, KernelOptions, readonly string[]])
   ["ring3", { link: "ring3" }, programs],
   ["kml", { link: "kml" }, programs],
   ["ukl", { link: "ukl" }, forkless],
-  ["ring3 --kpti --pcid", { link: "ring3", kpti: true, pcid: true }, ["processes", "signals"]],
+  ["ring3 --kpti --pcid", { link: "ring3", kpti: true, pcid: true }, ["preemption", "processes", "signals"]],
   [
     "zpoline",
     { link: "zpoline" },
@@ -58,6 +58,7 @@ const everywhere: readonly (readonly [string, KernelOptions, readonly string[]])
       "child-ends",
       "file-content",
       "pipe-alone",
+      "preemption",
       "processes",
       "programs",
       "signals",
@@ -65,18 +66,18 @@ const everywhere: readonly (readonly [string, KernelOptions, readonly string[]])
       "threads",
     ],
   ],
-  ["ukl --stack-switch off", { link: "ukl", stackSwitch: false }, ["signals", "threads"]],
+  ["ukl --stack-switch off", { link: "ukl", stackSwitch: false }, ["preemption", "signals", "threads"]],
   [
     "ukl --fault-stack df --return ret",
     { link: "ukl", faultStack: "df", return: "ret" },
-    ["futex", "threads"],
+    ["futex", "preemption", "threads"],
   ],
   [
     "ukl-byp",
     { link: "ukl-byp" },
     ["clocks", "file-content", "file-names", "poll-select", "signals", "threads"],
   ],
-  ["shortcut", { link: "shortcut" }, ["poll-select", "signals", "threads"]],
+  ["shortcut", { link: "shortcut" }, ["poll-select", "preemption", "signals", "threads"]],
 ];
 
 describe.skipIf(!hasTools).each(everywhere)("%s (needs gcc and musl-dev)", (_, options, names) => {
@@ -88,9 +89,13 @@ describe.skipIf(!hasTools).each(everywhere)("%s (needs gcc and musl-dev)", (_, o
 });
 
 describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x86_64)", () => {
-  test.each(["processes", "threads", "signals"])("%s too", { timeout: 60_000 }, async (name) => {
-    const { console, status } = runQemu(await imageOf(name, { link: "kml" }));
-    expect(application(console)).toEqual(onTheHost(name));
-    expect(status).toBe(0);
-  });
+  test.each(["preemption", "processes", "threads", "signals"])(
+    "%s too",
+    { timeout: 60_000 },
+    async (name) => {
+      const { console, status } = runQemu(await imageOf(name, { link: "kml" }));
+      expect(application(console)).toEqual(onTheHost(name));
+      expect(status).toBe(0);
+    },
+  );
 });

@@ -43,4 +43,8 @@
 #error unmodified binaries use the red zone: LINK_KML and LINK_ZPOLINE need FAULT_STACK_IST
 #endif
 
+#if !STACK_SWITCH && !LINKED_APPLICATION
+#error system calls of unmodified binaries and of ring 3 need a stack of their own: STACK_SWITCH=0 is for linked code
+#endif
+
 #endif

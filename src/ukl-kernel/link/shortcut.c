@@ -56,6 +56,7 @@ SHORTCUT int getppid(void)
 
 SHORTCUT ssize_t read(int descriptor, void *buffer, size_t size)
 {
+	stack_probe();
 	struct file *file = file_get(descriptor);
 
 	if (file == NULL)
@@ -65,6 +66,7 @@ SHORTCUT ssize_t read(int descriptor, void *buffer, size_t size)
 
 SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 {
+	stack_probe();
 	struct file *file = file_get(descriptor);
 
 	if (file == NULL)
@@ -74,6 +76,7 @@ SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 
 SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
+	stack_probe();
 	struct file *file = file_get(descriptor);
 
 	if (file == NULL)
@@ -83,6 +86,7 @@ SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags
 
 SHORTCUT ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
+	stack_probe();
 	struct file *file = file_get(descriptor);
 
 	if (file == NULL)

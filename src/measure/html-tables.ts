@@ -36,7 +36,8 @@ export type HtmlCell = string | number | { readonly text: string; readonly wide?
 
 function cell(value: HtmlCell): string {
   if (typeof value !== "object") return `<td>${escapeHtml(String(value))}</td>`;
-  return `<td class="text${value.wide ? " wide" : ""}">${escapeHtml(value.text)}</td>`;
+  const width = value.wide ? " wide" : value.text.length < 24 ? " short" : "";
+  return `<td class="text${width}">${escapeHtml(value.text)}</td>`;
 }
 
 /** The first column heads its row. */

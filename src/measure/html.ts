@@ -200,7 +200,10 @@ function methodSection(report: Report): string {
       : `<p>${assumed.length} figures of the model have no published source. Cycles rest on them as the table says; instructions and all other counts do not.</p>
 <details><summary>Assumed figures</summary>${assumedTable(assumed, rows)}</details>`;
   const counted = FIELDS.map((field) => [
-    field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace("cr3", "CR3"),
+    field
+      .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+      .replace("cr3", "CR3")
+      .replace("tlb", "TLB"),
     { text: FIELD_MEANINGS[field], wide: true },
   ]);
   return `<section><h2>How it was measured</h2>

@@ -45,6 +45,7 @@ th:first-child, td:first-child { padding-left: 0; }
 th.text, td.text { text-align: left; }
 td { white-space: nowrap; }
 td.text { white-space: normal; }
+td.short { white-space: nowrap; }
 td.wide { min-width: 15rem; }
 tbody th { text-align: left; white-space: nowrap; }
 tbody th.long { white-space: normal; min-width: 12rem; }

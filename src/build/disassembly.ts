@@ -10,6 +10,9 @@ import {
   STT_TLS,
 } from "./elf-file.ts";
 
+/** Bytes below RSP that a leaf function may use (System V ABI for x86-64, 3.2.2). */
+const RED_ZONE = 128;
+
 /** What control does after an instruction. */
 export type Flow = "next" | "jump" | "branch" | "call" | "return" | "other";
 
@@ -26,7 +29,7 @@ export interface Instruction {
   readonly ripTarget: number | null;
   /** Reads, writes or addresses by RSP. */
   readonly usesRsp: boolean;
-  /** Accesses memory below RSP. */
+  /** Accesses memory in the red zone. What lies lower is nobody's; a probe of the stack touches it. */
   readonly redZone: boolean;
   /** The register it sets as its destination, by iced-x86's number of the 64-bit form, and to what if known. */
   readonly sets: {
@@ -115,8 +118,8 @@ function decodeRange(iced: Iced, bytes: Uint8Array, address: number): Instructio
     for (let i = 0; i < instruction.opCount && !usesRsp; i++) {
       usesRsp = instruction.opKind(i) === OpKind.Register && full(instruction.opRegister(i)) === Register.RSP;
     }
-    const below =
-      baseIsRsp && instruction.memoryIndex === Register.None && signed(instruction.memoryDisplacement) < 0;
+    const displacement = baseIsRsp ? signed(instruction.memoryDisplacement) : 0;
+    const below = displacement < 0 && displacement >= -RED_ZONE && instruction.memoryIndex === Register.None;
 
     let sets: Instruction["sets"] = null;
     let changesRax = false;

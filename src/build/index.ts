@@ -223,6 +223,7 @@ class Build {
       : programSymbols(elf, {
           map: parseLinkerMap(readFileSync(`${path}.map`, "utf8")),
           isKernel: () => false,
+          markers: new Set(),
           isLibrary: this.#isLibrary,
         });
     if (trampoline) {

@@ -72,6 +72,17 @@ export interface LinkedImage {
   /** Input files by address; those of the application as before `combineApplication`. */
   readonly map: readonly MapRange[];
   readonly isKernel: (file: string) => boolean;
+  /** What the linker script and the command line define: starts, ends and sizes. */
+  readonly markers: ReadonlySet<string>;
+}
+
+/** The name by which the kernel starts the application. */
+const APPLICATION_ENTRY = "application_entry";
+
+/** Names that kernel.ld assigns to. */
+function markers(): Set<string> {
+  const script = readFileSync(join(kernelDirectory(), "kernel.ld"), "utf8");
+  return new Set([APPLICATION_ENTRY, ...[...script.matchAll(/\b(\w+) = /g)].map((match) => match[1]!)]);
 }
 
 /** Links to `output`, with the map beside it as `.map`. */
@@ -88,8 +99,7 @@ export async function linkImage(
     ...[`--defsym=STUBS_SIZE=${sizes.stubs}`, `--defsym=PAYLOAD_SIZE=${sizes.payload}`],
     ...["-T", join(kernelDirectory(), "kernel.ld"), "-Map", `${output}.map`, "-o", output],
     kernel,
-    // The name by which the kernel starts it.
-    ...(application === null ? [] : ["--defsym=application_entry=_start", application.path]),
+    ...(application === null ? [] : [`--defsym=${APPLICATION_ENTRY}=_start`, application.path]),
   ]);
   if (!ok)
     throw application === null
@@ -98,7 +108,12 @@ export async function linkImage(
   const map = parseLinkerMap(readFileSync(`${output}.map`, "utf8")).flatMap((range) =>
     application !== null && range.file === application.path ? split(range, application.map) : [range],
   );
-  return { elf: new ElfFile(readFileSync(output), output), map, isKernel: (file) => file === kernel };
+  return {
+    elf: new ElfFile(readFileSync(output), output),
+    map,
+    isKernel: (file) => file === kernel,
+    markers: markers(),
+  };
 }
 
 /** A section of the combined application, as the sections of its inputs. */

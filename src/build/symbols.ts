@@ -55,6 +55,8 @@ function pick(elf: ElfFile, wanted: (address: number, name: string) => Part | nu
 
 export interface PartSources {
   readonly map: readonly MapRange[];
+  /** Names that stand for places and not for code or data. */
+  readonly markers: ReadonlySet<string>;
   /** Whether an input file of the linker is the kernel's. */
   readonly isKernel: (file: string) => boolean;
   /** Whether it is the C library's, or start-up code. */
@@ -65,7 +67,7 @@ export interface PartSources {
 export function programSymbols(elf: ElfFile, sources: PartSources): ImageSymbol[] {
   return pick(elf, (address, name) => {
     const file = fileAt(sources.map, address);
-    if (file === undefined) return null;
+    if (file === undefined || sources.markers.has(name)) return null;
     // The setup sectors, at 0, are not where they run.
     if (sources.isKernel(file)) return address >= 0 ? null : kernelPart(name);
     return sources.isLibrary(file) ? "lib" : "app";

@@ -113,10 +113,7 @@ void power_off(int status)
 	if (status)
 		outb(DEBUG_EXIT_PORT, (u8)status);
 	outw(PM1A_CONTROL, SLP_TYP_S5 | SLP_EN);
-	/* QEMU acts on the write a little later: do not let the fallback overtake it. */
-	for (int i = 0; i < 100000; i++)
-		outb(POST, 0);
-	outb(DEBUG_EXIT_PORT, 0);
+	/* QEMU acts on the write a little later, when its main loop runs. */
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -33,6 +33,7 @@ import {
   type ImageSizes,
   type LinkedImage,
   linkImage,
+  linkUntilStable,
   undefinedNames,
 } from "./link-kernel.ts";
 import { parseLinkerMap } from "./linker-map.ts";
@@ -44,6 +45,7 @@ import {
   kernelDefines,
   type LinkMode,
 } from "./options.ts";
+import { COMMAND_LINE_LONGEST, payloadSize, writePayload } from "./payload.ts";
 import {
   applyRewrites,
   type Form,
@@ -53,7 +55,7 @@ import {
   rewriteForTrampoline,
   stubsSize,
 } from "./rewrite-calls.ts";
-import { encodedSize, encodeSymbols, foreignSymbols, type ImageSymbol, programSymbols } from "./symbols.ts";
+import { foreignSymbols, type ImageSymbol, programSymbols } from "./symbols.ts";
 import { findToolchain, needTool, type Toolchain } from "./toolchain.ts";
 
 export { BuildError } from "./build-error.ts";
@@ -80,19 +82,14 @@ export interface BuildResult {
   readonly initramfs: number;
 }
 
-/** Of struct image_info (image.h). */
-const INFO_MAGIC = "UKLIMAGE";
-const INFO_COMMAND_LINE = 40;
-const COMMAND_LINE_SIZE = 256;
-const PAYLOAD_ALIGNMENT = 16;
 /** Directory of compiled shortcuts. */
 const SHORTCUTS = "shortcuts";
 
 /** Builds an image. Throws `BuildError`. */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   checkOptions(options);
-  if (Buffer.byteLength(options.commandLine ?? "") >= COMMAND_LINE_SIZE) {
-    throw new BuildError(`--append: expected at most ${COMMAND_LINE_SIZE - 1} bytes, found more`);
+  if (Buffer.byteLength(options.commandLine ?? "") > COMMAND_LINE_LONGEST) {
+    throw new BuildError(`--append: expected at most ${COMMAND_LINE_LONGEST} bytes, found more`);
   }
   const work = mkdtempSync(join(tmpdir(), "ukl-emu-build-"));
   try {
@@ -374,23 +371,7 @@ class Build {
   /** Writes payload and image_info into the linked file and makes the bzImage of it. */
   async #finish(linked: LinkedImage, symbols: readonly ImageSymbol[], initramfs: Uint8Array, output: string) {
     const { elf } = linked;
-    const table = encodeSymbols(symbols);
-    const start = elf.addressOf("payload_start");
-    const payload = elf.at(start, payloadSize(symbols, initramfs));
-    const initramfsAt = align(table.length);
-    payload.set(table);
-    payload.set(initramfs, initramfsAt);
-
-    const info = Buffer.from(new Uint8Array(INFO_COMMAND_LINE + COMMAND_LINE_SIZE));
-    const address = (offset: number): bigint => BigInt.asUintN(64, BigInt(start + offset));
-    info.write(INFO_MAGIC, 0, "latin1");
-    info.writeBigUInt64LE(address(0), 8);
-    info.writeBigUInt64LE(BigInt(table.length), 16);
-    info.writeBigUInt64LE(initramfs.length === 0 ? 0n : address(initramfsAt), 24);
-    info.writeBigUInt64LE(BigInt(initramfs.length), 32);
-    info.write(this.#options.commandLine ?? "", INFO_COMMAND_LINE, "utf8");
-    elf.at(elf.addressOf("image_info"), info.length).set(info);
-
+    writePayload(elf, symbols, initramfs, this.#options.commandLine ?? "");
     writeFileSync(output, elf.bytes);
     this.#keep(output, `${output}.map`);
     const flat = join(this.#work, "image.bin");
@@ -411,24 +392,6 @@ class Build {
     }
   }
 }
-
-/** Links once to learn the sizes of what the builder adds, and again with room for it. */
-async function linkUntilStable<T extends { readonly sizes: ImageSizes }>(
-  link: (sizes: ImageSizes) => Promise<T>,
-): Promise<T> {
-  let sizes: ImageSizes = { stubs: 0, payload: 0 };
-  for (let round = 0; round < 4; round++) {
-    const result = await link(sizes);
-    if (result.sizes.stubs === sizes.stubs && result.sizes.payload === sizes.payload) return result;
-    sizes = result.sizes;
-  }
-  throw new BuildError("linking the image: expected sizes that settle, found others at each turn");
-}
-
-const align = (size: number): number => Math.ceil(size / PAYLOAD_ALIGNMENT) * PAYLOAD_ALIGNMENT;
-
-const payloadSize = (symbols: readonly ImageSymbol[], initramfs: Uint8Array): number =>
-  align(encodedSize(symbols)) + initramfs.length;
 
 function stubSymbols(rewrites: readonly Rewrite[], base: number): ImageSymbol[] {
   return rewrites

@@ -122,3 +122,16 @@ function split(range: MapRange, inputs: readonly MapRange[]): MapRange[] {
     .filter(({ section }) => section === range.section)
     .map((input) => ({ ...input, address: range.address + input.address }));
 }
+
+/** Links once to learn the sizes of what the builder adds, and again with room for it. */
+export async function linkUntilStable<T extends { readonly sizes: ImageSizes }>(
+  link: (sizes: ImageSizes) => Promise<T>,
+): Promise<T> {
+  let sizes: ImageSizes = { stubs: 0, payload: 0 };
+  for (let round = 0; round < 4; round++) {
+    const result = await link(sizes);
+    if (result.sizes.stubs === sizes.stubs && result.sizes.payload === sizes.payload) return result;
+    sizes = result.sizes;
+  }
+  throw new BuildError("linking the image: expected sizes that settle, found others at each turn");
+}

@@ -93,6 +93,8 @@ export function deliverEvent(core: Core, cpu: CpuState, event: SystemEvent): Del
         cpu.setI32(ACTIVITY, Activity.SHUTDOWN);
         return "shutdown";
       }
+      // The delivery that failed has read its gate and segment before the push faulted: it has its price too.
+      core.charges?.charge(deliveryCost(current, false));
       // A #PF met on the way has set CR2 already; #DF keeps it, so that its handler can restart the program.
       current =
         outcome === "serial"
@@ -106,7 +108,7 @@ export function deliverEvent(core: Core, cpu: CpuState, event: SystemEvent): Del
   }
 }
 
-/** What the delivery costs; a double fault costs what one delivery does. */
+/** What one delivery costs; a double fault is two, the one that failed and its own. */
 function deliveryCost(event: SystemEvent, inner: boolean): Charge {
   if (event.kind === "interrupt" || event.kind === "nmi") return inner ? "interrupt.inner" : "interrupt.same";
   if (event.vector === Vector.PF) return inner ? "page-fault.inner" : "page-fault.same";

@@ -196,35 +196,45 @@ static long wait_for_input(struct file *file, size_t size)
 	return error == -ETIMEDOUT ? 1 : restart_if_interrupted(error);
 }
 
+/* Takes up to `size` bytes of the input, with interrupts off: a key may empty it. *ended: the line is at its end. */
+static size_t take(u8 *to, size_t size, bool *ended)
+{
+	u64 flags = irq_save();
+	size_t count = 0;
+
+	while (!*ended && tty.read < tty.complete && count < size) {
+		u16 c = tty.input[tty.read++ % INPUT_SIZE];
+		if (c != END_OF_FILE)
+			to[count++] = c;
+		*ended = local(ICANON) && (c == '\n' || c == END_OF_FILE || is_special(c, VEOL));
+	}
+	/* End-of-file right after the last byte that fits ends this line, not the next one. */
+	if (!*ended && local(ICANON) && tty.read < tty.complete && tty.input[tty.read % INPUT_SIZE] == END_OF_FILE) {
+		tty.read++;
+		*ended = true;
+	}
+	irq_restore(flags);
+	return count;
+}
+
 static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	u8 piece[256];
-	size_t done = 0, held = 0;
+	size_t done = 0, count;
 	bool ended = false;
 
 	if (size == 0)
 		return 0;
-	long error = check_foreground();
-	if (!error)
-		error = wait_for_input(file, size);
+	TRY(check_foreground());
+	long error = wait_for_input(file, size);
 	if (error)
 		return error == 1 ? 0 : error;
-	while (!ended && tty.read < tty.complete && done + held < size) {
-		u16 c = tty.input[tty.read++ % INPUT_SIZE];
-		if (c != END_OF_FILE)
-			piece[held++] = c;
-		ended = local(ICANON) && (c == '\n' || c == END_OF_FILE || is_special(c, VEOL));
-		if (held == sizeof(piece)) {
-			if (copy_to_user(buffer + done, piece, held))
-				return -EFAULT;
-			done += held;
-			held = 0;
-		}
+	while (!ended && (count = take(piece, MIN(size - done, sizeof(piece)), &ended)) > 0) {
+		if (copy_to_user(buffer + done, piece, count))
+			return -EFAULT;
+		done += count;
 	}
-	/* End-of-file right after the last byte that fits ended this line, not the next one. */
-	if (!ended && local(ICANON) && tty.read < tty.complete && tty.input[tty.read % INPUT_SIZE] == END_OF_FILE)
-		tty.read++;
-	return copy_to_user(buffer + done, piece, held) ? -EFAULT : (ssize_t)(done + held);
+	return done;
 }
 
 static ssize_t tty_write(struct file *file, const void *buffer, size_t size, u64 *position)
@@ -299,8 +309,11 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 	case TCXONC:
 		return 0;
 	case TCFLSH:
-		if (argument != 1)	/* TCOFLUSH: output never waits */
+		if (argument != 1) {	/* TCOFLUSH: output never waits */
+			u64 flags = irq_save();
 			tty.read = tty.complete = tty.written;
+			irq_restore(flags);
+		}
 		return 0;
 	case FIONREAD:
 		value = tty.complete - tty.read;

@@ -1,11 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BuildError, type BuildOptions, buildImage } from "../../src/build/index.ts";
 import { findToolchain } from "../../src/build/toolchain.ts";
-import { useCli } from "../cli/run-cli.ts";
 import { hasTools } from "./assemble.ts";
 
 let work = "";
@@ -143,50 +142,5 @@ describe.skipIf(!hasTools)("builds that cannot work say why in one line (needs g
     } finally {
       process.env["PATH"] = PATH;
     }
-  });
-});
-
-describe.skipIf(!hasTools)("the command (needs gcc)", () => {
-  const cli = useCli();
-
-  test.each<[string, string[], RegExp]>([
-    ["no output", ["a.c", "--link", "ukl"], /expected -o IMAGE/],
-    ["no mode", ["a.c", "-o", "a.bin"], /expected --link with ring3, kml, zpoline, ukl, ukl-byp, shortcut/],
-    [
-      "an unknown mode",
-      ["a.c", "-o", "a.bin", "--link", "ring2"],
-      /--link: expected ring3, .* or shortcut, found "ring2"/,
-    ],
-    ["two modes", ["a.c", "-o", "a.bin", "--link", "ukl", "--link", "kml"], /--link: expected one value/],
-    [
-      "a word for a switch",
-      ["a.c", "-o", "a.bin", "--link", "ukl", "--stack-switch", "yes"],
-      /expected on or off, found "yes"/,
-    ],
-    [
-      "half a file",
-      ["a.c", "-o", "a.bin", "--link", "ukl", "--with", "=x"],
-      /--with: expected FILE or FILE=PATH/,
-    ],
-  ])("%s: one line and exit code 2", async (_, args, says) => {
-    const { code, stdout, stderr } = await cli.run(["build", ...args]);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
-    expect(stderr).toMatch(says);
-  });
-
-  test("a compile error: gcc's lines, then one of ours; no file is written", async () => {
-    mkdirSync(join(cli.work, "sources"));
-    copyFileSync(
-      write("wrong.c", "int main(void) { return undeclared; }\n"),
-      join(cli.work, "sources", "wrong.c"),
-    );
-    const { code, stderr } = await cli.run(["build", "sources/wrong.c", "-o", "a.bin", "--link", "kml"]);
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/^sources\/wrong\.c: In function/);
-    expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
-      /^ukl-emu: sources\/wrong\.c: expected C that gcc compiles/,
-    );
-    expect(cli.files()).toEqual(["sources"]);
   });
 });

@@ -54,7 +54,7 @@ describe("hello.bin", () => {
     expect(run.instructions).toBeLessThanOrEqual(2_000_000);
   });
 
-  test.skipIf(!hasQemu).each(["8M", "64M", "4G"])(
+  test.skipIf(!hasQemu).each(["8M", "64M", "1G"])(
     "under QEMU with %s: enters by the 16-bit setup code, prints its text and powers off",
     (memory) => {
       const text = `${helloText}\r\n`.replaceAll("\r\n", "\n");

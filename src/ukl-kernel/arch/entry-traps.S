@@ -93,11 +93,19 @@ PHASE entry_trap
 #endif
 	xorl	%ebp, %ebp		/* backtraces end here */
 1:
+#if RING0_APPLICATION
+	/* A fault in here would come again for ever: a ring-0 application has changed GS. */
+	movq	FRAME_RIP(%rsp), %rax
+	subq	$trap_stubs, %rax
+	cmpq	$(entry_trap_end - trap_stubs), %rax
+	jb	entry_without_gs
+#endif
 #if MOVE_FRAMES
 	MOVE_FRAME
 #else
 	KEEP_FRAME
 #endif
+entry_trap_end:
 PHASE_END entry_trap
 
 PHASE dispatch_trap_call
@@ -225,6 +233,20 @@ PHASE entry_paranoid
 	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
 	iretq
 PHASE_END entry_paranoid
+
+#if RING0_APPLICATION
+/* Not to be survived: takes GS back for the panic. */
+PHASE entry_without_gs
+	movl	$IA32_GS_BASE, %ecx
+	movq	$percpu0, %rax
+	movq	%rax, %rdx
+	shrq	$32, %rdx
+	wrmsr
+	movq	%rsp, %rdi
+	andq	$-16, %rsp
+	call	panic_without_gs
+PHASE_END entry_without_gs
+#endif
 
 #if LINKED_APPLICATION && !FAULT_STACK_IST
 /* #DF, on its IST stack. */

@@ -61,6 +61,7 @@ bool from_application(const struct registers *frame)
 }
 
 /* Entry code of exceptions and interrupts, up to where the processor's stack matters. */
+#define FRAME_PUSHED 64		/* bytes: SS to error code, and what aligning RSP leaves out */
 static bool in_trap_entry(u64 rip) { return rip >= (u64)trap_stubs && rip < (u64)dispatch_trap_call; }
 
 static void report(struct registers *frame, int signal, int code, u64 address)
@@ -115,7 +116,7 @@ static __attribute__((noinline)) void interrupt(int vector)
 static void double_fault(struct registers *frame)
 {
 	u64 address = read_cr2();
-	bool stack = RING0_APPLICATION && !FAULT_STACK_IST && address < USER_TOP && address < frame->rsp + PAGE_SIZE &&
+	bool stack = RING0_APPLICATION && !FAULT_STACK_IST && frame->rsp - address <= FRAME_PUSHED &&
 		     resolve(address, FAULT_WRITE);
 	if (!stack) {
 		frame->error = FAULT_WRITE;
@@ -155,3 +156,15 @@ void dispatch_trap(struct registers *frame)
 		report(frame, exception->signal, exception->code, frame->rip);
 	}
 }
+
+#if RING0_APPLICATION
+/*
+ * From entry code, which faulted at its first use of GS. Its frame is what is known; CR2 is the per-CPU block's
+ * field in the wrong place. The interrupted application's frame was on the same stack and is gone, but for RBP.
+ */
+NORETURN void panic_without_gs(const struct registers *frame)
+{
+	panic(frame, "IA32_GS_BASE does not hold the per-CPU block: the application has changed it (address %p)",
+	      (void *)read_cr2());
+}
+#endif

@@ -70,6 +70,8 @@ static void process_end(struct thread *last)
 	struct process *process = last->process;
 	int status = process->exit_status;
 
+	if (process->pid == 1 && (status & 0x7f))
+		printk("ukl-kernel: process 1 (%s) was ended by signal %d\n", process->name, status & 0x7f);
 	if (process->pid == 1)
 		power_off(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
 	vfork_release(process);

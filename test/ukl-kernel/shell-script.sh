@@ -32,7 +32,7 @@ exec 3> three; echo "to three" >&3; exec 3>&-; cat three; ls nothing 2>&1 | sed 
 case $(basename $PWD) in shell-*) echo "case matches";; *) echo "case fails";; esac
 (trap 'echo "trap ran"' EXIT; echo "before it")
 sh -c 'trap "echo got USR1" USR1; kill -USR1 $$; echo still here'
-for n in 3 1 2; do (sleep 0.$n; echo "slept $n") & done; wait; echo "all done"
+for n in 3 1 2; do (sleep $((n / 2)).$((n % 2 * 5)); echo "slept $n") & done; wait; echo "all done"
 sh -c 'exit 5' & wait $!; echo "background $?"
 a="x y  z"; set -- $a; echo "$# $2 ${a#x } ${a%z} ${#a}"
 mkfifo pipe; (echo "through a fifo" > pipe &) ; read line < pipe; echo "$line"

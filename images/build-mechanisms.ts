@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { encodeSymbols, type ImageSymbol, type Part } from "../src/build/symbols.ts";
 
 const sources = join(import.meta.dirname, "..", "src", "ukl-kernel", "mechanisms");
 const cFlags = [
@@ -18,51 +19,23 @@ const cFlags = [
 ];
 const linkFlags = ["-m", "elf_x86_64", "-nostdlib", "-static", "--build-id=none", "-T", "mechanisms.ld"];
 
-interface CodeSymbol {
-  readonly address: bigint;
-  readonly size: number;
-  readonly name: string;
-}
-
-/** enum image_part of include/image.h. */
-const PART_ENTRY = 1;
-const PART_EXIT = 3;
-const PART_APP = 4;
-
-function part(name: string): number {
-  if (name.startsWith("entry_")) return PART_ENTRY;
-  return name.startsWith("exit_") ? PART_EXIT : PART_APP;
-}
-
-/** struct image_symbols of include/image.h. */
-function symbolTable(symbols: readonly CodeSymbol[]): Uint8Array {
-  const names = Buffer.from(symbols.map(({ name }) => `${name}\0`).join(""));
-  const table = Buffer.alloc(16 + 16 * symbols.length);
-  table.write("UKLSYMS1");
-  table.writeUInt32LE(symbols.length, 8);
-  table.writeUInt32LE(names.length, 12);
-  let nameOffset = 0;
-  symbols.forEach(({ address, size, name }, i) => {
-    const at = 16 + 16 * i;
-    table.writeBigUInt64LE(address, at);
-    table.writeUInt32LE(size, at + 8);
-    table.writeUInt32LE((part(name) << 24) | nameOffset, at + 12);
-    nameOffset += name.length + 1;
-  });
-  return Buffer.concat([table, names]);
+function part(name: string): Part {
+  if (name.startsWith("entry_")) return "entry";
+  return name.startsWith("exit_") ? "exit" : "app";
 }
 
 /** Functions by address, from `nm -S`; those written in assembly without a size get the way to the next. */
-function codeSymbols(nm: string): CodeSymbol[] {
-  const symbols: CodeSymbol[] = [];
+function codeSymbols(nm: string): ImageSymbol[] {
+  const symbols: ImageSymbol[] = [];
   for (const line of nm.split("\n")) {
     const match = /^([0-9a-f]+) (?:([0-9a-f]+) )?[tT] (\w+)$/.exec(line);
     if (match) {
       const [, address, size, name] = match;
-      symbols.push({ address: BigInt(`0x${address}`), size: Number.parseInt(size ?? "0", 16), name: name! });
+      const bytes = Number.parseInt(size ?? "0", 16);
+      symbols.push({ address: Number(`0x${address}`), size: bytes, name: name!, part: part(name!) });
     }
   }
-  return symbols.sort((a, b) => Number(a.address - b.address) || a.name.localeCompare(b.name));
+  return symbols.sort((a, b) => a.address - b.address || a.name.localeCompare(b.name));
 }
 
 /** Builds the image and writes it to `output`. Throws when a tool fails or is missing. */
@@ -82,7 +55,7 @@ export function buildMechanisms(output: string): void {
     tool("objcopy", "-O", "binary", "-j", ".text", elf, flat);
     writeFileSync(
       output,
-      Buffer.concat([readFileSync(flat), symbolTable(codeSymbols(tool("nm", "-S", elf)))]),
+      Buffer.concat([readFileSync(flat), encodeSymbols(codeSymbols(tool("nm", "-S", elf)))]),
     );
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -58,7 +58,7 @@ struct process {
 	struct files *files;
 	struct signal_actions *actions;
 	struct inode *directory;	/* current; referenced */
-	struct inode *executable;	/* for /proc; referenced; NULL: the linked application */
+	struct inode *executable;	/* /proc/self/exe: busybox starts its own commands by it; referenced; may be NULL */
 	u32 umask;
 	struct signal_queue pending;	/* signals for any thread */
 	struct wait_queue child_exit;	/* wait4 waits here for a child's end or stop */
@@ -93,7 +93,7 @@ struct thread {
 	bool exiting;			/* ends on the way back to the application; no wait holds it up */
 	bool vfork_waiting;		/* its vfork child still uses the address space */
 	u64 clear_child_tid, robust_list;	/* addresses in the application; 0: none */
-	struct space *futex_space;	/* what it waits for while among the futex waiters */
+	const void *futex_where;	/* what it waits for while among the futex waiters */
 	u64 futex_address;
 	u32 futex_bits;
 	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
@@ -221,7 +221,7 @@ u64 timespec_ns(const struct timespec *time);	/* saturates */
 u64 deadline_of_realtime(u64 ns);		/* time_now() when time_of_day() will be `ns` */
 
 /* process/futex.c */
-long futex_wake(struct space *space, u64 address, u32 count, u32 bits);
+long futex_wake(u64 address, u32 count, u32 bits);
 void robust_list_release(struct thread *thread);
 
 /* process/signal.c */

@@ -103,7 +103,7 @@ void thread_exit(int status)
 		u32 zero = 0;
 
 		copy_to_user((void *)thread->clear_child_tid, &zero, sizeof zero);
-		futex_wake(process->space, thread->clear_child_tid, 1, ~0U);
+		futex_wake(thread->clear_child_tid, 1, ~0U);
 	}
 	irq_disable();
 	list_remove(&thread->in_process);

@@ -1,10 +1,10 @@
 /*
  * Futexes: sleeping until a word in the application's memory changes.
  *
- * A waiter is found by address space and address, so a futex works between the threads of one address space
- * (with and without FUTEX_PRIVATE_FLAG), not between processes that share a mapping. Kernel code is not preempted, so
- * comparing the word and going to sleep are one step; several processors will need a lock over both.
+ * Kernel code is not preempted, so comparing the word and going to sleep are one step; several processors will need
+ * a lock over both.
  */
+#include "page-table.h"
 #include "process.h"
 
 enum {
@@ -17,22 +17,39 @@ enum { ROBUST_LIST_LIMIT = 2048, ROBUST_HEAD_SIZE = 24 };
 
 static struct wait_queue waiters = WAIT_QUEUE_INIT(waiters);
 
+/* What two threads must agree on: an address in one address space, or in physical memory for shared mappings. */
+struct word { const void *where; u64 address; };
+
+static struct word word_at(u64 address)
+{
+	static const char physical_memory;
+	struct space *space = current_process()->space;
+	struct region *region = space_region(space, address);
+	u64 *entry = region && (region->flags & REGION_SHARED) ? page_entry(space, address, false) : NULL;
+
+	if (entry && (*entry & PTE_ADDRESS))
+		return (struct word){ &physical_memory, (*entry & PTE_ADDRESS) + address % PAGE_SIZE };
+	return (struct word){ space, address };
+}
+
 /* Wakes up to `count` waiters of the word with a bit in common, and moves up to `move` of the rest to `target`. */
-static long wake_and_move(struct space *space, u64 address, u32 count, u32 bits, u32 move, u64 target)
+static long wake_and_move(struct word word, u32 count, u32 bits, u32 move, struct word target)
 {
 	u64 irq = irq_save();
 	struct thread *thread, *after;
 	u32 woken = 0, moved = 0;
 
 	list_for_each_safe(thread, after, &waiters.waiters, wait) {
-		if (thread->futex_space != space || thread->futex_address != address || !(thread->futex_bits & bits))
+		if (thread->futex_where != word.where || thread->futex_address != word.address ||
+		    !(thread->futex_bits & bits))
 			continue;
 		if (woken < count) {
-			thread->futex_space = NULL;	/* tells it that it was woken on purpose */
+			thread->futex_where = NULL;	/* tells it that it was woken on purpose */
 			thread_ready(thread);
 			woken++;
 		} else if (moved < move) {
-			thread->futex_address = target;
+			thread->futex_where = target.where;
+			thread->futex_address = target.address;
 			moved++;
 		} else {
 			break;
@@ -42,14 +59,15 @@ static long wake_and_move(struct space *space, u64 address, u32 count, u32 bits,
 	return woken + moved;
 }
 
-long futex_wake(struct space *space, u64 address, u32 count, u32 bits)
+long futex_wake(u64 address, u32 count, u32 bits)
 {
-	return wake_and_move(space, address, count, bits, 0, 0);
+	return wake_and_move(word_at(address), count, bits, 0, (struct word){});
 }
 
 static long futex_wait(u64 address, u32 expected, u32 bits, u64 deadline, bool relative)
 {
 	struct thread *thread = current_thread();
+	struct word word;
 	u64 irq;
 	u32 value;
 	long result;
@@ -60,15 +78,16 @@ static long futex_wait(u64 address, u32 expected, u32 bits, u64 deadline, bool r
 		return -EFAULT;
 	if (value != expected)
 		return -EAGAIN;
-	thread->futex_space = thread->process->space;
-	thread->futex_address = address;
+	word = word_at(address);
+	thread->futex_where = word.where;
+	thread->futex_address = word.address;
 	thread->futex_bits = bits;
 	irq = irq_save();
 	result = wait_sleep(&waiters, deadline);
 	irq_restore(irq);
-	if (!thread->futex_space)
+	if (!thread->futex_where)
 		return 0;
-	thread->futex_space = NULL;
+	thread->futex_where = NULL;
 	if (result == -ETIMEDOUT)
 		return result;
 	/* Disturbed by a signal, which another thread may have taken by now. The word must be looked at again. */
@@ -101,7 +120,6 @@ static long read_deadline(const struct timespec *from, int operation, bool realt
 long sys_futex(u64 address, u32 flags, u32 value, u64 fourth, u64 target, u32 sixth)
 {
 	int operation = flags & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-	struct space *space = current_process()->space;
 	u64 deadline;
 	u32 now;
 	long result;
@@ -117,9 +135,9 @@ long sys_futex(u64 address, u32 flags, u32 value, u64 fourth, u64 target, u32 si
 		return futex_wait(address, value, operation == FUTEX_WAIT ? ~0U : sixth, deadline,
 				  operation == FUTEX_WAIT && deadline != 0);
 	case FUTEX_WAKE:
-		return futex_wake(space, address, value, ~0U);
+		return futex_wake(address, value, ~0U);
 	case FUTEX_WAKE_BITSET:
-		return sixth == 0 ? -EINVAL : futex_wake(space, address, value, sixth);
+		return sixth == 0 ? -EINVAL : futex_wake(address, value, sixth);
 	case FUTEX_CMP_REQUEUE:
 		if (copy_from_user(&now, (void *)address, sizeof now))
 			return -EFAULT;
@@ -127,7 +145,7 @@ long sys_futex(u64 address, u32 flags, u32 value, u64 fourth, u64 target, u32 si
 			return -EAGAIN;
 		/* fallthrough */
 	case FUTEX_REQUEUE:
-		return wake_and_move(space, address, value, ~0U, fourth, target);
+		return wake_and_move(word_at(address), value, ~0U, fourth, word_at(target));
 	default:
 		return -ENOSYS;
 	}
@@ -144,7 +162,7 @@ static void release_mutex(struct thread *thread, u64 address)
 		return;
 	word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
 	copy_to_user((void *)address, &word, sizeof word);
-	futex_wake(thread->process->space, address, 1, ~0U);
+	futex_wake(address, 1, ~0U);
 }
 
 void robust_list_release(struct thread *thread)

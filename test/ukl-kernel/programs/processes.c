@@ -3,6 +3,7 @@
 #include "check.h"
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -41,6 +42,33 @@ static void copies(void)
 	CHECK("fork: the parent keeps its data, stack and heap", data == 1 && stack == 1 && !strcmp(heap + 90000, "parent"));
 	CHECK("fork: a shared mapping is shared", *shared == 7);
 	free(heap);
+}
+
+/* Turns taken by two processes through semaphores in a shared mapping. */
+static void shared_semaphores(void)
+{
+	struct { sem_t mine, yours; int turns; } *shared =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+
+	sem_init(&shared->mine, 1, 0);
+	sem_init(&shared->yours, 1, 0);
+	child = fork();
+	for (int i = 0; i < 100; i++) {
+		sem_t *wait_for = child ? &shared->mine : &shared->yours, *post = child ? &shared->yours : &shared->mine;
+
+		if (child)
+			sem_post(post);
+		while (sem_wait(wait_for) < 0)
+			;
+		shared->turns++;
+		if (!child)
+			sem_post(post);
+	}
+	if (child == 0)
+		_exit(0);
+	status_of(child);
+	CHECK("semaphores in shared memory pass turns between processes", shared->turns == 200);
 }
 
 static void ends(void)
@@ -184,6 +212,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "spawned"))
 		return !strcmp(argv[2], "argument") ? 77 : 1;
 	copies();
+	shared_semaphores();
 	ends();
 	stops();
 	spawns();

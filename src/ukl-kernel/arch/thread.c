@@ -28,7 +28,7 @@ void registers_init(struct registers *frame, bool ring0, u64 rip, u64 rsp)
 {
 	memset(frame, 0, sizeof(*frame));
 	frame->vector = SYSTEM_CALL_VECTOR;
-	frame->rip = rip;
+	frame->rip = canonical_rip(rip);
 	frame->rsp = rsp;
 	frame->rflags = RFLAGS_FIXED | RFLAGS_IF;
 	frame->cs = ring0 ? KERNEL_CS : USER_CS;

@@ -50,6 +50,11 @@ static inline void irq_restore(u64 flags)
 static inline void irq_enable(void) { __asm__ volatile("sti" : : : "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 
+/*
+ * An application's RIP that it chose itself. IRETQ to a non-canonical one faults at CPL 0, in the kernel
+ * (SDM vol. 2A, IRET): an address that faults in the application stands in for it.
+ */
+static inline u64 canonical_rip(u64 rip) { return (u64)((s64)(rip << 16) >> 16) == rip ? rip : 0x7ffffffff000; }
 static inline u64 read_cr2(void)
 {
 	u64 value;

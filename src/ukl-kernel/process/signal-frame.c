@@ -131,7 +131,7 @@ long signal_frame_push(struct registers *frame, const struct signal_info *info, 
 	if (copy_to_user((void *)fpu, thread->fpu, FPU_SIZE) || copy_to_user((void *)at, &user, sizeof user))
 		return -EFAULT;
 
-	frame->rip = action->handler;
+	frame->rip = canonical_rip(action->handler);
 	frame->rsp = at;
 	frame->rdi = info->signal;
 	frame->rsi = at + offsetof(struct signal_frame, info);
@@ -182,7 +182,7 @@ long sys_rt_sigreturn(void)
 	frame->rdx = from->rdx;
 	frame->rcx = from->rcx;
 	frame->rsp = from->rsp;
-	frame->rip = from->rip;
+	frame->rip = canonical_rip(from->rip);
 	/* Segments are the process's; interrupts stay on. */
 	frame->rflags = (frame->rflags & ~RFLAGS_APPLICATION) | (from->rflags & RFLAGS_APPLICATION) | RFLAGS_IF;
 	frame->vector = 0;

@@ -30,10 +30,19 @@ async function main(argv: readonly string[]): Promise<void> {
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      const text = message?.startsWith("Not enough non-option") ? "expected a file, found none" : message;
-      throw error ?? new UserError(`${text}: see ukl-emu --help`);
+      if (error !== undefined && error.name !== "YError") throw error;
+      throw new UserError(`${usageError(error?.message ?? message ?? "")}: see ukl-emu --help`);
     })
     .parseAsync();
+}
+
+/** What yargs found wrong, in this program's words. */
+function usageError(message: string): string {
+  if (message.startsWith("Not enough non-option")) return "expected a file, found none";
+  const option = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
+  if (option === undefined) return message;
+  if (option.length === 1) return `-${option}: expected a value, found none`;
+  return `--${option}: expected a value, found none (one that begins with a dash is given as --${option}=VALUE)`;
 }
 
 async function report(error: unknown): Promise<void> {

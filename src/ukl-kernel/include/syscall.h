@@ -46,6 +46,10 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(273, set_robust_list) _(274, get_robust_list) _(302, prlimit64) _(309, getcpu) _(318, getrandom) _(334, rseq)             \
 	_(435, clone3) _(SYS_EMPTY, empty)
 
+/*
+ * Calls that common programs try and do without: `_(number, unsupported)` in either list gives ENOSYS without the
+ * report.
+ */
 #define DECLARE_SYSTEM_CALL(number, name) long sys_##name();
 /* Definitions have their true parameters; C's old-style declarations allow it for register-sized ones. */
 #pragma GCC diagnostic push

@@ -24,6 +24,8 @@ long report_unknown(u64 number)
 	return -ENOSYS;
 }
 
+long sys_unsupported(void) { return -ENOSYS; }
+
 #define ENTRY(number, name) [number] = (system_call_t)(void *)sys_##name,
 
 #pragma GCC diagnostic push

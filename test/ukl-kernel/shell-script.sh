@@ -35,7 +35,7 @@ sh -c 'trap "echo got USR1" USR1; kill -USR1 $$; echo still here'
 for n in 3 1 2; do (sleep $((n / 2)).$((n % 2 * 5)); echo "slept $n") & done; wait; echo "all done"
 sh -c 'exit 5' & wait $!; echo "background $?"
 a="x y  z"; set -- $a; echo "$# $2 ${a#x } ${a%z} ${#a}"
-mkfifo pipe; (echo "through a fifo" > pipe &) ; read line < pipe; echo "$line"
+mv words renamed; [ -e words ] || cp renamed words; cmp words renamed && ls -l renamed | cut -c 1-10
 chmod 751 words; stat -c '%a %s %F' words; umask 077; touch private; stat -c %a private
 test -x words && test ! -d words && echo "tests"; echo $((0x10 + 010 * 2)) $((7 / 2)) $((-7 % 3))
 printf '%5d|%-5s|%05.1f\n' 42 ab 3.14159

@@ -14,86 +14,72 @@ struct cpio_header {
 static u64 hex(const char *digits)
 {
 	u64 value = 0;
-	for (int i = 0; i < 8; i++) {
-		u8 digit = digits[i];
-		value = value << 4 | ((digit & 15) + (digit > '9' ? 9 : 0));
-	}
+	for (int i = 0; i < 8; i++)
+		value = value << 4 | ((digits[i] & 15) + (digits[i] > '9' ? 9 : 0));
 	return value;
 }
 
-/* Files with several names: cpio gives each name a header, and the bytes with the last of them. */
-struct linked { u64 number; struct inode *inode; };
-
-static long unpack_one(const struct cpio_header *header, const char *name, const u8 *data, struct linked *linked)
+static long unpack_one(const struct cpio_header *header, const char *name, const char *data, u64 size)
 {
+	/* Of a file with several names, cpio gives each a header, and the bytes with the last of them. */
+	static struct { u64 number; struct inode *inode; } linked;
 	u32 mode = hex(header->mode);
-	u64 size = hex(header->size), device = hex(header->special_major) << 8 | hex(header->special_minor);
-	bool shared = S_ISREG(mode) && hex(header->links) > 1;
-	struct inode *inode = NULL;
+	struct inode *inode;
 	struct lookup at;
 
-	long error = path_walk(inode_root(), name, 0, &at);
-	if (error)
-		return error;
+	TRY(path_walk(inode_root(), name, false, &at));
 	if (at.inode && (S_ISDIR(mode) || S_ISCHR(mode)))
 		return 0;		/* /, /dev, /dev/console */
-	if (at.inode && at.entry && !S_ISDIR(at.inode->mode)) {
+	if (at.entry && !S_ISDIR(at.inode->mode)) {
 		entry_remove(at.entry);
-		at.entry = NULL;
 		at.inode = NULL;
 	}
 	if (S_ISLNK(mode))
-		return symlink_make(&at, (const char *)data, size);
-	if (shared && linked->inode && linked->number == hex(header->inode)) {
-		inode = linked->inode;
-		error = entry_add(at.directory, at.name, inode);
+		return symlink_make(&at, data, size);
+	bool shared = S_ISREG(mode) && hex(header->links) > 1;
+	if (shared && linked.inode && linked.number == hex(header->inode)) {
+		inode = linked.inode;
+		TRY(entry_add(at.directory, at.name, inode));
 	} else {
-		error = inode_make(&at, mode, device, &inode);
+		TRY(inode_make(&at, mode, &inode));
 	}
-	if (error)
-		return error;
 	inode->modified = hex(header->time) * NS_PER_SECOND;
-	inode->uid = hex(header->uid);
-	inode->gid = hex(header->gid);
 	if (S_ISREG(mode) && size) {
-		inode->content.archive = data;
+		inode->content.archive = (const u8 *)data;
 		inode->content.archive_size = inode->size = size;
 	}
-	if (shared)
-		*linked = (struct linked){ hex(header->inode), inode };
+	if (shared) {
+		linked.number = hex(header->inode);
+		linked.inode = inode;
+	}
 	return 0;
 }
 
 void archive_unpack(const void *archive, size_t size)
 {
-	const char *at = archive, *end = at + size;
-	struct linked linked = { 0 };
-
-	while (at + sizeof(struct cpio_header) <= end) {
-		const struct cpio_header *header = (const void *)at;
-		if (*at == 0) {		/* padding between concatenated archives */
+	for (u64 at = 0; at + sizeof(struct cpio_header) <= size;) {
+		const struct cpio_header *header = archive + at;
+		if (!header->magic[0]) {	/* padding between concatenated archives */
 			at++;
 			continue;
 		}
-		if (memcmp(at, "07070", 5) || (at[5] != '1' && at[5] != '2')) {
-			printk("initial archive: no newc header at offset %lx: not cpio, or compressed\n",
-			       (u64)(at - (const char *)archive));
+		if (memcmp(header->magic, "07070", 5) || (header->magic[5] != '1' && header->magic[5] != '2')) {
+			printk("initial archive: no newc header at offset %lx: not cpio, or compressed\n", at);
 			return;
 		}
-		const char *name = at + sizeof(*header);
-		u64 name_size = hex(header->name_size);
 		/* Name and data begin at multiples of 4 from the archive's start. */
-		const char *data = archive + ALIGN_UP((u64)(name + name_size - (const char *)archive), 4);
-		u64 data_size = hex(header->size);
-		if (name_size == 0 || data > end || data_size > (u64)(end - data) || name[name_size - 1]) {
-			printk("initial archive: cut short at offset %lx\n", (u64)(at - (const char *)archive));
+		const char *name = (const char *)(header + 1);
+		u64 name_size = hex(header->name_size), data_size = hex(header->size);
+		u64 data = ALIGN_UP(at + sizeof(*header) + name_size, 4);
+		if (name_size == 0 || data > size || data_size > size - data || name[name_size - 1]) {
+			printk("initial archive: cut short at offset %lx\n", at);
 			return;
 		}
 		if (strcmp(name, "TRAILER!!!")) {
-			long error = unpack_one(header, name, (const u8 *)data, &linked);
+			long error = unpack_one(header, name, archive + data, data_size);
 			if (error)
 				printk("initial archive: %s: error %ld\n", name, -error);
 		}
-		at = archive + ALIGN_UP((u64)(data + data_size - (const char *)archive), 4);
+		at = ALIGN_UP(data + data_size, 4);
 	}
 }

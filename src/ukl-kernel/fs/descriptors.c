@@ -6,10 +6,7 @@ struct file *file_create(struct inode *inode, const struct file_operations *oper
 	struct file *file = kmalloc(sizeof(*file));
 	if (!file)
 		return NULL;
-	file->references = 1;
-	file->flags = flags;
-	file->operations = operations;
-	file->inode = inode;
+	*file = (struct file){ .references = 1, .flags = flags, .operations = operations, .inode = inode };
 	inode_ref(inode);
 	return file;
 }
@@ -44,13 +41,13 @@ int descriptor_install(struct file *file, int from, bool close_on_exec)
 	return -EMFILE;
 }
 
-static void descriptor_remove(int descriptor)
+static void descriptor_remove(struct files *files, int descriptor)
 {
-	struct files *files = current_process()->files;
 	struct file *file = files->open[descriptor];
 
 	files->open[descriptor] = NULL;
-	file_unref(file);
+	if (file)
+		file_unref(file);
 }
 
 /* Takes both references, in failure too; the files are NULL if memory was used up. */
@@ -65,7 +62,7 @@ long descriptor_install_pair(struct file *first, struct file *second, int *to, b
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		if (pair[i] >= 0)
-			descriptor_remove(pair[i]);
+			descriptor_remove(current_process()->files, pair[i]);
 		else if (files[i])
 			file_unref(files[i]);
 	}
@@ -82,14 +79,14 @@ struct files *files_create(void)
 
 struct files *files_fork(struct files *from)
 {
-	struct files *files = files_create();
-	for (int i = 0; files && i < FILES_MAX; i++) {
-		if (!from->open[i])
-			continue;
-		files->open[i] = from->open[i];
-		files->close_on_exec[i] = from->close_on_exec[i];
-		file_ref(files->open[i]);
-	}
+	struct files *files = kmalloc(sizeof(*files));
+	if (!files)
+		return NULL;
+	*files = *from;
+	files->references = 1;
+	for (int i = 0; i < FILES_MAX; i++)
+		if (files->open[i])
+			file_ref(files->open[i]);
 	return files;
 }
 
@@ -98,37 +95,30 @@ void files_unref(struct files *files)
 	if (--files->references > 0)
 		return;
 	for (int i = 0; i < FILES_MAX; i++)
-		if (files->open[i])
-			file_unref(files->open[i]);
+		descriptor_remove(files, i);
 	kfree(files);
 }
 
 void files_close_on_exec(struct files *files)
 {
-	for (int i = 0; i < FILES_MAX; i++) {
-		struct file *file = files->open[i];
-		if (file && files->close_on_exec[i]) {
-			files->open[i] = NULL;
-			file_unref(file);
-		}
-	}
+	for (int i = 0; i < FILES_MAX; i++)
+		if (files->close_on_exec[i])
+			descriptor_remove(files, i);
 }
 
 long sys_close(int descriptor)
 {
 	if (!file_get(descriptor))
 		return -EBADF;
-	descriptor_remove(descriptor);
+	descriptor_remove(current_process()->files, descriptor);
 	return 0;
 }
 
 static long duplicate(int descriptor, u64 from, bool close_on_exec)
 {
 	struct file *file = file_get(descriptor);
-	if (!file)
-		return -EBADF;
-	if (from >= FILES_MAX)
-		return -EINVAL;
+	if (!file || from >= FILES_MAX)
+		return file ? -EINVAL : -EBADF;
 	int copy = descriptor_install(file, from, close_on_exec);
 	if (copy >= 0)
 		file_ref(file);
@@ -145,8 +135,7 @@ static long duplicate_to(int from, int to, bool close_on_exec)
 	if (from == to)
 		return to;
 	file_ref(file);
-	if (files->open[to])
-		descriptor_remove(to);
+	descriptor_remove(files, to);
 	files->open[to] = file;
 	files->close_on_exec[to] = close_on_exec;
 	return to;
@@ -156,9 +145,7 @@ long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }
 long sys_dup2(int from, int to) { return duplicate_to(from, to, false); }
 long sys_dup3(int from, int to, u32 flags)
 {
-	if (from == to || flags & ~O_CLOEXEC)
-		return -EINVAL;
-	return duplicate_to(from, to, flags & O_CLOEXEC);
+	return from == to || flags & ~O_CLOEXEC ? -EINVAL : duplicate_to(from, to, flags & O_CLOEXEC);
 }
 
 long sys_fcntl(int descriptor, u32 command, u64 argument)
@@ -174,7 +161,7 @@ long sys_fcntl(int descriptor, u32 command, u64 argument)
 	case F_DUPFD_CLOEXEC:
 		return duplicate(descriptor, argument, command == F_DUPFD_CLOEXEC);
 	case F_GETFD:
-		return files->close_on_exec[descriptor] ? FD_CLOEXEC : 0;
+		return files->close_on_exec[descriptor];	/* FD_CLOEXEC is 1 */
 	case F_SETFD:
 		files->close_on_exec[descriptor] = argument & FD_CLOEXEC;
 		return 0;
@@ -183,8 +170,6 @@ long sys_fcntl(int descriptor, u32 command, u64 argument)
 	case F_SETFL:
 		file->flags = (file->flags & ~settable) | (argument & settable);
 		return 0;
-	case F_GETPIPE_SZ:
-		return S_ISFIFO(file->inode->mode) ? (long)RING_SIZE : -EBADF;
 	}
 	return -EINVAL;
 }
@@ -192,20 +177,5 @@ long sys_fcntl(int descriptor, u32 command, u64 argument)
 long sys_ioctl(int descriptor, u32 request, u64 argument)
 {
 	struct file *file = file_get(descriptor);
-	int on;
-
-	if (!file)
-		return -EBADF;
-	switch (request) {
-	case FIOCLEX:
-	case FIONCLEX:
-		current_process()->files->close_on_exec[descriptor] = request == FIOCLEX;
-		return 0;
-	case FIONBIO:
-		if (copy_from_user(&on, (void *)argument, sizeof(on)))
-			return -EFAULT;
-		file->flags = (file->flags & ~O_NONBLOCK) | (on ? O_NONBLOCK : 0);
-		return 0;
-	}
-	return file->operations->ioctl ? file->operations->ioctl(file, request, argument) : -ENOTTY;
+	return !file ? -EBADF : file->operations->ioctl ? file->operations->ioctl(file, request, argument) : -ENOTTY;
 }

@@ -1,30 +1,12 @@
-/* Character devices by number (Linux's Documentation/admin-guide/devices.txt). */
+/* Character devices by number (Linux's Documentation/admin-guide/devices.txt), and the tree before any archive. */
 #include "internal.h"
 
-static ssize_t null_read(struct file *file, void *buffer, size_t size, u64 *position)
-{
-	return 0;
-}
-
-static ssize_t null_write(struct file *file, const void *buffer, size_t size, u64 *position)
-{
-	return size;
-}
+static ssize_t null_read(struct file *file, void *buffer, size_t size, u64 *position) { return 0; }
+static ssize_t null_write(struct file *file, const void *buffer, size_t size, u64 *position) { return size; }
 
 static ssize_t zero_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	return clear_user(buffer, size) ? -EFAULT : (ssize_t)size;
-}
-
-static ssize_t zero_read_kernel(struct file *file, void *to, size_t size, u64 position)
-{
-	memset(to, 0, size);
-	return size;
-}
-
-static ssize_t full_write(struct file *file, const void *buffer, size_t size, u64 *position)
-{
-	return -ENOSPC;
 }
 
 /* xorshift64* (Vigna, 2016). */
@@ -57,49 +39,45 @@ static ssize_t random_read(struct file *file, void *buffer, size_t size, u64 *po
 }
 
 static const struct file_operations null_operations = { .seekable = true, .read = null_read, .write = null_write };
-static const struct file_operations zero_operations = {
-	.seekable = true, .read = zero_read, .write = null_write, .read_kernel = zero_read_kernel,
-};
-static const struct file_operations full_operations = { .seekable = true, .read = zero_read, .write = full_write };
+static const struct file_operations zero_operations = { .seekable = true, .read = zero_read, .write = null_write };
 static const struct file_operations random_operations = { .seekable = true, .read = random_read, .write = null_write };
 
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 
-static const struct { const char *name; u32 mode; u64 number; const struct file_operations *operations; } devices[] = {
-	{ "null", 0666, DEVICE(1, 3), &null_operations },
-	{ "zero", 0666, DEVICE(1, 5), &zero_operations },
-	{ "full", 0666, DEVICE(1, 7), &full_operations },
-	{ "random", 0666, DEVICE(1, 8), &random_operations },
-	{ "urandom", 0666, DEVICE(1, 9), &random_operations },
-	{ "ttyS0", 0660, DEVICE(4, 64), &tty_operations },
-	{ "tty", 0666, DEVICE(5, 0), &tty_operations },
-	{ "console", 0600, DEVICE(5, 1), &tty_operations },
+static const struct { const char *path; u32 mode; u64 number; const struct file_operations *operations; } nodes[] = {
+	{ "/dev", S_IFDIR | 0755, 0, NULL },
+	{ "/dev/null", S_IFCHR | 0666, DEVICE(1, 3), &null_operations },
+	{ "/dev/zero", S_IFCHR | 0666, DEVICE(1, 5), &zero_operations },
+	{ "/dev/random", S_IFCHR | 0666, DEVICE(1, 8), &random_operations },
+	{ "/dev/urandom", S_IFCHR | 0666, DEVICE(1, 9), &random_operations },
+	{ "/dev/ttyS0", S_IFCHR | 0660, DEVICE(4, 64), &tty_operations },
+	{ "/dev/tty", S_IFCHR | 0666, DEVICE(5, 0), &tty_operations },
+	{ "/dev/console", S_IFCHR | 0600, DEVICE(5, 1), &tty_operations },
+	{ "/tmp", S_IFDIR | 01777, 0, NULL },
+	/* All of /proc: busybox's shell runs its own commands by this link. */
+	{ "/proc", S_IFDIR | 0555, 0, NULL },
+	{ "/proc/self", S_IFDIR | 0555, 0, NULL },
+	{ "/proc/self/exe", S_IFLNK | 0777, 0, NULL },
 };
 
 const struct file_operations *device_operations(u64 number)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
-		if (devices[i].number == number)
-			return devices[i].operations;
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		if (nodes[i].operations && nodes[i].number == number)
+			return nodes[i].operations;
 	return NULL;
 }
 
-/* The tree before any archive: /dev with its nodes, /proc, /tmp. */
 void filesystem_init(const void *archive, size_t size)
 {
 	struct lookup at;
-	char path[32];
+	struct inode *inode;
 
-	path_walk(inode_root(), "/dev", 0, &at);
-	inode_make(&at, S_IFDIR | 0755, 0, NULL);
-	path_walk(inode_root(), "/tmp", 0, &at);
-	inode_make(&at, S_IFDIR | 01777, 0, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-		snprintf(path, sizeof(path), "/dev/%s", devices[i].name);
-		path_walk(inode_root(), path, 0, &at);
-		inode_make(&at, S_IFCHR | devices[i].mode, devices[i].number, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		path_walk(inode_root(), nodes[i].path, false, &at);
+		inode_make(&at, nodes[i].mode, &inode);
+		inode->device = nodes[i].number;
 	}
-	proc_init();
 	tty_init();
 	if (size)
 		archive_unpack(archive, size);

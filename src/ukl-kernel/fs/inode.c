@@ -2,17 +2,17 @@
 #include "internal.h"
 
 static struct inode *root;
-static u64 next_number = 1;
 
 struct inode *inode_create(u32 mode)
 {
+	static u64 last_number;
 	struct inode *inode = kmalloc(sizeof(*inode));
 	if (!inode)
 		return NULL;
 	inode->references = 1;
 	inode->mode = mode;
-	inode->number = next_number++;
-	inode->accessed = inode->modified = inode->changed = time_of_day();
+	inode->number = ++last_number;
+	inode->accessed = inode->modified = time_of_day();
 	if (S_ISDIR(mode)) {
 		list_init(&inode->directory.entries);
 		inode->directory.next_cookie = 2;	/* 0 and 1 are `.` and `..` */
@@ -47,30 +47,14 @@ void inode_unref(struct inode *inode)
 		content_free(inode);
 	else if (S_ISLNK(inode->mode))
 		kfree(inode->target);
-	else if (S_ISFIFO(inode->mode) && inode->pipe)
-		pipe_free(inode->pipe);
-	else if (S_ISSOCK(inode->mode) && inode->socket)
-		socket_free(inode->socket);
 	kfree(inode);
 }
 
-static u32 hash_of(const char *name, size_t length)
+struct entry *entry_find(struct inode *directory, const char *name)
 {
-	u32 hash = 0;
-	for (size_t i = 0; i < length; i++)
-		hash = hash * 31 + (u8)name[i];
-	return hash;
-}
-
-struct entry *entry_find(struct inode *directory, const char *name, size_t length)
-{
-	u32 hash = hash_of(name, length);
 	struct entry *entry;
-
-	if (directory->refresh)
-		directory->refresh(directory);
 	list_for_each(entry, &directory->directory.entries, link)
-		if (entry->hash == hash && !memcmp(entry->name, name, length) && !entry->name[length])
+		if (!strcmp(entry->name, name))
 			return entry;
 	return NULL;
 }
@@ -78,15 +62,12 @@ struct entry *entry_find(struct inode *directory, const char *name, size_t lengt
 /* The name takes a reference of its own. */
 long entry_add(struct inode *directory, const char *name, struct inode *inode)
 {
-	size_t length = strlen(name);
-
 	if (directory->links < 2)
 		return -ENOENT;		/* it was removed */
-	struct entry *entry = kmalloc(sizeof(*entry) + length + 1);
+	struct entry *entry = kmalloc(sizeof(*entry) + strlen(name) + 1);
 	if (!entry)
 		return -ENOSPC;
-	memcpy(entry->name, name, length);
-	entry->hash = hash_of(name, length);
+	memcpy(entry->name, name, strlen(name));
 	entry->directory = directory;
 	entry->inode = inode;
 	entry->cookie = directory->directory.next_cookie++;
@@ -96,7 +77,7 @@ long entry_add(struct inode *directory, const char *name, struct inode *inode)
 	inode->links++;
 	if (S_ISDIR(inode->mode))
 		directory->links++;	/* its `..` */
-	directory->modified = directory->changed = inode->changed = time_of_day();
+	directory->modified = time_of_day();
 	return 0;
 }
 
@@ -110,7 +91,7 @@ void entry_remove(struct entry *entry)
 		inode->name = NULL;
 	if (S_ISDIR(inode->mode))
 		directory->links--;
-	directory->modified = directory->changed = inode->changed = time_of_day();
+	directory->modified = time_of_day();
 	inode_unref(inode);
 	kfree(entry);
 }
@@ -146,38 +127,17 @@ long inode_path(struct inode *inode, char *to, size_t size)
 	return length;
 }
 
-long inode_make(struct lookup *at, u32 mode, u64 device, struct inode **result)
+long inode_make(struct lookup *at, u32 mode, struct inode **result)
 {
 	if (at->inode)
 		return -EEXIST;
-	if (at->directory->refresh)
-		return -EPERM;		/* /proc */
 	if (at->must_be_directory && !S_ISDIR(mode))
 		return -ENOENT;
 	struct inode *inode = inode_create(mode);
 	if (!inode)
 		return -ENOSPC;
-	inode->device = device;
 	long error = entry_add(at->directory, at->name, inode);
 	inode_unref(inode);		/* the name holds it, or nobody */
-	if (!error && result)
-		*result = inode;
+	*result = inode;
 	return error;
-}
-
-long symlink_make(struct lookup *at, const char *target, size_t length)
-{
-	struct inode *inode;
-	char *copy = kmalloc(length + 1);
-	if (!copy)
-		return -ENOSPC;
-	memcpy(copy, target, length);
-	long error = inode_make(at, S_IFLNK | 0777, 0, &inode);
-	if (error) {
-		kfree(copy);
-		return error;
-	}
-	inode->target = copy;
-	inode->size = length;
-	return 0;
 }

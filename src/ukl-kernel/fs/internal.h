@@ -11,49 +11,52 @@
 /* Hands on the error of a call that gives 0 or a negative errno. */
 #define TRY(call) do { long error_ = (call); if (error_) return error_; } while (0)
 
-extern const struct file_operations directory_operations, regular_operations, pipe_operations, path_operations;
+extern const struct file_operations directory_operations, regular_operations, tty_operations;
+const struct file_operations *device_operations(u64 device);	/* of its number; NULL: none */
+
+/* fs/path.c: a path's last component. */
+struct lookup {
+	struct inode *directory;	/* that holds it */
+	struct entry *entry;		/* NULL: nothing there, or `.`, `..`, `/` */
+	struct inode *inode;		/* what it names; NULL: nothing there */
+	bool must_be_directory;		/* a slash follows */
+	char name[NAME_MAX + 1];	/* may be `.`, `..` or empty (the root) */
+};
+/* `follow`: a final symbolic link too. Nothing at the end of the path is no error. */
+long path_walk(struct inode *from, const char *path, bool follow, struct lookup *found);	/* kernel's path */
+long path_lookup(int at, const char *path, bool follow, struct lookup *found);		/* application's path */
+/* The inode of an application's path, which must exist; without a path, of descriptor `at`. */
+long inode_at(int at, const char *path, u32 flags, struct inode **inode);
 
 struct inode *inode_root(void);				/* not referenced */
-void content_free(struct inode *inode);
-void pipe_free(struct pipe *pipe);
-void socket_free(struct socket *socket);
-
-/* Makes a file, directory ... `name` in a directory; its first reference is the name's. -EEXIST, -ENOSPC ... */
-long inode_make(struct lookup *at, u32 mode, u64 device, struct inode **result);
+struct inode *inode_parent(struct inode *directory);
+struct entry *entry_find(struct inode *directory, const char *name);
+long entry_add(struct inode *directory, const char *name, struct inode *inode);
+void entry_remove(struct entry *entry);
+/* Makes a file, directory ... `name` in a directory; its only reference is the name's. -EEXIST, -ENOSPC ... */
+long inode_make(struct lookup *at, u32 mode, struct inode **result);
 long symlink_make(struct lookup *at, const char *target, size_t length);
-void proc_init(void);
-void tty_init(void);
-extern const struct file_operations tty_operations;
-/* readv and writev of a socket: one message, or as much of a stream as there is. */
-ssize_t socket_transfer(struct file *file, const struct iovec *vectors, u64 count, u32 flags, bool sending);
+long inode_truncate(struct inode *inode, u64 size);	/* fs/content.c */
+void content_free(struct inode *inode);
 
-static inline bool is_dot(const char *name)
+int descriptor_install(struct file *file, int from, bool close_on_exec);	/* takes the reference; -EMFILE */
+long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec);
+void tty_init(void);
+
+/* Readiness. poll and select wait here for any file; a file that becomes ready wakes its own queue and this. */
+extern struct wait_queue poll_waiters;
+static inline void file_wake(struct wait_queue *queue)
 {
-	return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
+	if (!list_empty(&queue->waiters))
+		wake_all(queue);
+	if (!list_empty(&poll_waiters.waiters))
+		wake_all(&poll_waiters);
 }
 
 /*
- * A wait in a read, write or open: the signal that ended it decides whether the call begins again (SA_RESTART)
- * or gives EINTR.
+ * A wait in a read or write: the signal that ended it decides whether the call begins again (SA_RESTART) or
+ * gives EINTR.
  */
 static inline long restart_if_interrupted(long result) { return result == -EINTR ? -ERESTARTSYS : result; }
-
-/* Bytes in a ring of page frames, which come with the first byte that needs them and stay: fs/ring.c. */
-enum { RING_PAGES = 16 };
-#define RING_SIZE (RING_PAGES * PAGE_SIZE)
-struct ring { u32 start, used; u8 *pages[RING_PAGES]; };
-static inline u32 ring_room(const struct ring *ring) { return RING_SIZE - ring->used; }
-/* Copies in, `behind` bytes after the used ones; ring_commit makes them used. Bytes, -EFAULT or -ENOMEM. */
-ssize_t ring_write(struct ring *ring, u32 behind, const void *buffer, size_t size);
-/* Copies out, from `skip` bytes after the first used one; ring_drop removes them. Bytes or -EFAULT. */
-ssize_t ring_read(struct ring *ring, u32 skip, void *buffer, size_t size);
-static inline void ring_commit(struct ring *ring, u32 size) { ring->used += size; }
-static inline void ring_drop(struct ring *ring, u32 size)
-{
-	ring->used -= size;
-	/* An empty ring begins again in its first page: short messages stay in memory that is in the caches. */
-	ring->start = ring->used ? (ring->start + size) % RING_SIZE : 0;
-}
-void ring_free(struct ring *ring);
 
 #endif

@@ -1,78 +1,62 @@
 /* Paths: from a directory, component by component, through symbolic links, to the last one. */
 #include "internal.h"
 
-static long walk(struct inode *from, const char *path, u32 flags, u32 *links, struct lookup *found)
+static long walk(struct inode *from, const char *path, bool follow, u32 *links, struct lookup *found)
 {
-	struct inode *inode = *path == '/' ? inode_root() : from;
-
-	found->directory = found->inode = inode;
+	if (!*path)
+		return -ENOENT;
+	found->directory = found->inode = *path == '/' ? inode_root() : from;
 	found->entry = NULL;
 	found->name[0] = 0;
 	found->must_be_directory = false;
-	for (;;) {
-		while (*path == '/')
-			path++;
-		if (!*path)
-			return 0;
+	while (*path == '/')
+		path++;
+	while (*path) {
 		size_t length = 0;
 		while (path[length] && path[length] != '/')
 			length++;
-		const char *rest = path + length;
-		bool slash = *rest == '/';
-		while (*rest == '/')
-			rest++;
-		bool last = !*rest;
-
-		if (!S_ISDIR(inode->mode))
-			return -ENOTDIR;
 		if (length > NAME_MAX)
 			return -ENAMETOOLONG;
-		found->directory = inode;
 		memcpy(found->name, path, length);
 		found->name[length] = 0;
-		found->must_be_directory = slash;
-		path = rest;
+		found->directory = found->inode;
+		path += length;
+		bool slash = *path == '/';
+		while (*path == '/')
+			path++;
 
-		if (is_dot(found->name)) {
-			found->inode = inode = found->name[1] ? inode_parent(inode) : inode;
-			found->entry = NULL;
+		found->must_be_directory = slash;
+		found->entry = NULL;
+		if (!strcmp(found->name, ".") || !strcmp(found->name, "..")) {
+			found->inode = found->name[1] ? inode_parent(found->inode) : found->inode;
 			continue;
 		}
-		found->entry = entry_find(inode, found->name, length);
+		found->entry = entry_find(found->directory, found->name);
 		found->inode = found->entry ? found->entry->inode : NULL;
-		if (!found->inode)
-			return last ? 0 : -ENOENT;
-		inode = found->inode;
-		if (S_ISLNK(inode->mode) && (!last || slash || flags & LOOKUP_FOLLOW)) {
+		if (found->inode && S_ISLNK(found->inode->mode) && (slash || follow)) {
 			if (++*links > SYMLINKS_MAX)
 				return -ELOOP;
-			if (inode->refresh)
-				inode->refresh(inode);
-			if (!inode->target[0])
+			if (found->inode->target)
+				TRY(walk(found->directory, found->inode->target, true, links, found));
+			else if (!(found->inode = current_process()->executable))
 				return -ENOENT;
-			long error = walk(found->directory, inode->target, LOOKUP_FOLLOW, links, found);
-			if (error)
-				return error;
-			if (!found->inode)
-				return last ? 0 : -ENOENT;
 			found->must_be_directory |= slash;
-			inode = found->inode;
 		}
-		if (last)
-			return found->must_be_directory && !S_ISDIR(inode->mode) ? -ENOTDIR : 0;
+		if (!found->inode)
+			return *path ? -ENOENT : 0;
+		if (found->must_be_directory && !S_ISDIR(found->inode->mode))
+			return -ENOTDIR;
 	}
+	return 0;
 }
 
-long path_walk(struct inode *from, const char *path, u32 flags, struct lookup *found)
+long path_walk(struct inode *from, const char *path, bool follow, struct lookup *found)
 {
 	u32 links = 0;
-
-	if (!*path && !(flags & LOOKUP_EMPTY))
-		return -ENOENT;
-	return walk(from, path, flags, &links, found);
+	return walk(from, path, follow, &links, found);
 }
 
-long path_lookup(int at, const char *path, u32 flags, struct lookup *found)
+long path_lookup(int at, const char *path, bool follow, struct lookup *found)
 {
 	/* Used only until this returns, and nothing here waits: so one is enough, and the stack stays small. */
 	static char copy[PATH_MAX];
@@ -89,5 +73,22 @@ long path_lookup(int at, const char *path, u32 flags, struct lookup *found)
 			return -ENOTDIR;
 		from = file->inode;
 	}
-	return path_walk(from, copy, flags, found);
+	return path_walk(from, copy, follow, found);
+}
+
+long inode_at(int at, const char *path, u32 flags, struct inode **inode)
+{
+	struct lookup found;
+	char first = 0;
+
+	/* The C library's fstat() is a path without characters. */
+	if (path && flags & AT_EMPTY_PATH && copy_from_user(&first, path, 1))
+		return -EFAULT;
+	if (!path || (flags & AT_EMPTY_PATH && !first)) {
+		*inode = file_get(at) ? file_get(at)->inode : NULL;
+		return *inode ? 0 : -EBADF;
+	}
+	TRY(path_lookup(at, path, !(flags & AT_SYMLINK_NOFOLLOW), &found));
+	*inode = found.inode;
+	return found.inode ? 0 : -ENOENT;
 }

@@ -1,4 +1,4 @@
-/* Calls that move bytes: read, write and their kin, lseek, sendfile. */
+/* Calls that move bytes: read, write and their kin, lseek. */
 #include "internal.h"
 
 /* Longest transfer of a call (Linux's MAX_RW_COUNT). */
@@ -42,10 +42,8 @@ long sys_write(int descriptor, const void *buffer, size_t size)
 static long transfer_at(int descriptor, void *buffer, size_t size, s64 position, bool writing)
 {
 	struct file *file = file_get(descriptor);
-	if (!file)
-		return -EBADF;
-	if (position < 0)
-		return -EINVAL;
+	if (!file || position < 0)
+		return file ? -EINVAL : -EBADF;
 	return file->operations->seekable ? transfer(file, buffer, size, (u64 *)&position, writing) : -ESPIPE;
 }
 long sys_pread64(int descriptor, void *buffer, size_t size, s64 position)
@@ -63,12 +61,8 @@ static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 co
 	struct file *file = file_get(descriptor);
 	ssize_t done = 0;
 
-	if (!file)
-		return -EBADF;
-	if (count > IOV_MAX)
-		return -EINVAL;
-	if (S_ISSOCK(file->inode->mode))
-		return socket_transfer(file, vectors, count, 0, writing);
+	if (!file || count > IOV_MAX)
+		return file ? -EINVAL : -EBADF;
 	for (u64 i = 0; i < count; i++) {
 		struct iovec vector;
 		if (copy_from_user(&vector, &vectors[i], sizeof(vector)))
@@ -87,7 +81,6 @@ static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 co
 	}
 	return done;
 }
-
 long sys_readv(int descriptor, const struct iovec *vectors, u64 count)
 {
 	return transfer_vectors(descriptor, vectors, count, false);
@@ -100,33 +93,14 @@ long sys_writev(int descriptor, const struct iovec *vectors, u64 count)
 long sys_lseek(int descriptor, s64 offset, u32 origin)
 {
 	struct file *file = file_get(descriptor);
-	if (!file)
-		return -EBADF;
-	if (!file->operations->seekable)
-		return -ESPIPE;
+	s64 position;
+
+	if (!file || !file->operations->seekable)
+		return file ? -ESPIPE : -EBADF;
 	if (S_ISCHR(file->inode->mode))
 		return 0;	/* /dev/zero and its like have no position */
 	s64 base = origin == SEEK_SET ? 0 : origin == SEEK_CUR ? (s64)file->position : (s64)file->inode->size;
-	s64 position;
 	if (origin > SEEK_END || __builtin_add_overflow(base, offset, &position) || position < 0)
 		return -EINVAL;
 	return file->position = position;
 }
-
-/*
- * Linux moves page references from a file to a pipe or a socket; here a caller is told to read and write, which
- * every user of sendfile is ready to do.
- */
-long sys_sendfile(int to, int from, s64 *offset, size_t size)
-{
-	return file_get(to) && file_get(from) ? -EINVAL : -EBADF;
-}
-
-/* All files are in memory: nothing to write back. */
-long sys_fsync(int descriptor)
-{
-	struct file *file = file_get(descriptor);
-	return !file ? -EBADF : S_ISREG(file->inode->mode) || S_ISDIR(file->inode->mode) ? 0 : -EINVAL;
-}
-long sys_fdatasync(int descriptor) { return sys_fsync(descriptor); }
-long sys_sync(void) { return 0; }

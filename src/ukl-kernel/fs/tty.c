@@ -18,8 +18,7 @@ enum {
 
 static struct {
 	struct termios mode;
-	struct winsize window;
-	int group, session;			/* foreground process group; 0: no one's terminal */
+	int group;				/* foreground process group */
 	/*
 	 * Input. Counts since boot: read <= complete <= written; readers get what is before `complete`, editing
 	 * changes what is after it. With ICANON off everything is complete at once.
@@ -29,19 +28,15 @@ static struct {
 	struct wait_queue can_read;
 } tty = {
 	.mode = {
-		.input = ICRNL | IXON,
+		.input = ICRNL,
 		.output = OPOST | ONLCR,
 		.control = 0xbd,		/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
-		.local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+		.local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE,
 		.characters = {
-			[VINTR] = 'C' & 31, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 'D' & 31,
-			[VMIN] = 1, [VSTART] = 'Q' & 31, [VSTOP] = 'S' & 31, [VSUSP] = 'Z' & 31, [VREPRINT] = 'R' & 31,
-			[VDISCARD] = 'O' & 31, [VWERASE] = 'W' & 31, [VLNEXT] = 'V' & 31,
+			[VINTR] = 'C' & 31, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 'D' & 31, [VMIN] = 1,
 		},
 	},
-	.window = { 25, 80, 0, 0 },
 	.group = 1,
-	.session = 1,
 	.can_read = WAIT_QUEUE_INIT(tty.can_read),
 };
 
@@ -50,7 +45,7 @@ static bool is_special(u8 c, int which) { return c == tty.mode.characters[which]
 
 static void put(u8 c)
 {
-	if (c == '\n' && tty.mode.output & OPOST && tty.mode.output & ONLCR)
+	if (c == '\n' && (tty.mode.output & (OPOST | ONLCR)) == (OPOST | ONLCR))
 		serial_put('\r');
 	serial_put(c);
 }
@@ -59,14 +54,11 @@ static bool echoed_as_two(u8 c) { return (c < ' ' && c != '\t' && c != '\n') || 
 
 static void echo(u8 c)
 {
-	if (!local(ECHO) && !(c == '\n' && local(ECHONL)))
+	if (!local(ECHO))
 		return;
-	if (local(ECHOCTL) && echoed_as_two(c)) {
+	if (echoed_as_two(c))
 		put('^');
-		put(c ^ 0x40);
-	} else {
-		put(c);
-	}
+	put(echoed_as_two(c) ? c ^ 0x40 : c);
 }
 
 static void push(u16 c)
@@ -80,76 +72,39 @@ static void push(u16 c)
 static void erase_one(void)
 {
 	u8 c = tty.input[--tty.written % INPUT_SIZE];
-	if (!local(ECHO) || !local(ECHOE))
-		return;
-	for (int columns = local(ECHOCTL) && echoed_as_two(c) ? 2 : 1; columns > 0; columns--) {
+	for (int columns = !local(ECHO) ? 0 : echoed_as_two(c) ? 2 : 1; columns > 0; columns--) {
 		put('\b');
 		put(' ');
 		put('\b');
 	}
 }
 
-static u8 last_edited(void) { return tty.input[(tty.written - 1) % INPUT_SIZE]; }
-
-static void complete_line(void)
+static void complete_input(void)
 {
 	tty.complete = tty.written;
 	file_wake(&tty.can_read);
 }
 
-/* True: the character was a command of line editing or ended the line. */
-static bool edit(u8 c)
-{
-	if (is_special(c, VERASE) || c == '\b') {
-		if (tty.written > tty.complete)
-			erase_one();
-	} else if (is_special(c, VKILL)) {
-		while (tty.written > tty.complete)
-			erase_one();
-	} else if (is_special(c, VWERASE) && local(IEXTEN)) {
-		while (tty.written > tty.complete && last_edited() == ' ')
-			erase_one();
-		while (tty.written > tty.complete && last_edited() != ' ')
-			erase_one();
-	} else if (is_special(c, VEOF)) {
-		push(END_OF_FILE);
-		complete_line();
-	} else if (c == '\n' || is_special(c, VEOL)) {
-		echo(c);
-		push(c);
-		complete_line();
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static int signal_of(u8 c)
-{
-	return is_special(c, VINTR) ? SIGINT : is_special(c, VQUIT) ? SIGQUIT : is_special(c, VSUSP) ? SIGTSTP : 0;
-}
-
 static void receive(u8 c)
 {
-	if (c == '\r' && tty.mode.input & IGNCR)
-		return;
 	if (c == '\r' && tty.mode.input & ICRNL)
 		c = '\n';
-	else if (c == '\n' && tty.mode.input & INLCR)
-		c = '\r';
-	if (local(ISIG) && signal_of(c)) {
+	if (local(ISIG) && (is_special(c, VINTR) || is_special(c, VQUIT))) {
 		tty.read = tty.complete = tty.written;
 		echo(c);
-		if (tty.group)
-			signal_send_group(tty.group, signal_of(c));
-		return;
+		signal_send_group(tty.group, is_special(c, VINTR) ? SIGINT : SIGQUIT);
+	} else if (local(ICANON) && (is_special(c, VERASE) || is_special(c, VKILL))) {
+		for (bool all = is_special(c, VKILL), more = true; more && tty.written > tty.complete; more = all)
+			erase_one();
+	} else if (local(ICANON) && is_special(c, VEOF)) {
+		push(END_OF_FILE);
+		complete_input();
+	} else {
+		echo(c);
+		push(c);
+		if (!local(ICANON) || c == '\n')
+			complete_input();
 	}
-	if (local(ICANON) && edit(c))
-		return;
-	echo(c);
-	push(c);
-	if (!local(ICANON))
-		complete_line();
 }
 
 static void interrupt(void)
@@ -166,52 +121,21 @@ void tty_init(void)
 	interrupt();
 }
 
-/* A process of the session that is not in the foreground must not take the input (POSIX.1 11.1.4). */
-static long check_foreground(void)
-{
-	struct process *process = current_process();
-	if (process->session != tty.session || process->group == tty.group || !tty.group)
-		return 0;
-	if (process->actions->action[SIGTTIN - 1].handler == SIG_IGN || current_thread()->signal_mask & SIGNAL_BIT(SIGTTIN))
-		return -EIO;
-	signal_send_group(process->group, SIGTTIN);
-	return -ERESTARTSYS;
-}
-
-/* Waits until input is there; 1: there is none and the caller must not wait for it. Byte mode: VMIN and VTIME. */
-static long wait_for_input(struct file *file, size_t size)
-{
-	u8 minimum = tty.mode.characters[VMIN], tenths = tty.mode.characters[VTIME];
-	bool bytes = !local(ICANON);
-	u64 enough = bytes ? MAX(MIN((size_t)minimum, size), 1UL) : 1;
-	u64 deadline = bytes && minimum == 0 ? time_now() + tenths * (NS_PER_SECOND / 10) : 0;
-
-	if (tty.complete - tty.read >= enough)
-		return 0;
-	if (file->flags & O_NONBLOCK)
-		return tty.complete > tty.read ? 0 : -EAGAIN;
-	if (bytes && minimum == 0 && tenths == 0)
-		return 1;
-	long error = wait_event_until(&tty.can_read, tty.complete - tty.read >= enough, deadline);
-	return error == -ETIMEDOUT ? 1 : restart_if_interrupted(error);
-}
-
 /* Takes up to `size` bytes of the input, with interrupts off: a key may empty it. *ended: the line is at its end. */
 static size_t take(u8 *to, size_t size, bool *ended)
 {
 	u64 flags = irq_save();
 	size_t count = 0;
 
-	while (!*ended && tty.read < tty.complete && count < size) {
-		u16 c = tty.input[tty.read++ % INPUT_SIZE];
+	while (!*ended && tty.read < tty.complete) {
+		u16 c = tty.input[tty.read % INPUT_SIZE];
+		/* End-of-file right after the last byte that fits ends this line, not the next one. */
+		if (count == size && c != END_OF_FILE)
+			break;
+		tty.read++;
 		if (c != END_OF_FILE)
 			to[count++] = c;
-		*ended = local(ICANON) && (c == '\n' || c == END_OF_FILE || is_special(c, VEOL));
-	}
-	/* End-of-file right after the last byte that fits ends this line, not the next one. */
-	if (!*ended && local(ICANON) && tty.read < tty.complete && tty.input[tty.read % INPUT_SIZE] == END_OF_FILE) {
-		tty.read++;
-		*ended = true;
+		*ended = local(ICANON) && (c == '\n' || c == END_OF_FILE);
 	}
 	irq_restore(flags);
 	return count;
@@ -223,12 +147,10 @@ static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *posit
 	size_t done = 0, count;
 	bool ended = false;
 
-	if (size == 0)
-		return 0;
-	TRY(check_foreground());
-	long error = wait_for_input(file, size);
-	if (error)
-		return error == 1 ? 0 : error;
+	if (tty.complete == tty.read && size && file->flags & O_NONBLOCK)
+		return -EAGAIN;
+	if (size)
+		TRY(restart_if_interrupted(wait_event(&tty.can_read, tty.complete > tty.read)));
 	while (!ended && (count = take(piece, MIN(size - done, sizeof(piece)), &ended)) > 0) {
 		if (copy_to_user(buffer + done, piece, count))
 			return -EFAULT;
@@ -257,67 +179,39 @@ static u32 tty_poll(struct file *file)
 	return POLLOUT | POLLWRNORM | (tty.complete > tty.read ? POLLIN | POLLRDNORM : 0);
 }
 
-static long set_mode(u32 request, const void *user)
+static long set_mode(const void *user, bool flush)
 {
 	struct termios mode;
 	if (copy_from_user(&mode, user, sizeof(mode)))
 		return -EFAULT;
 	u64 flags = irq_save();
 	tty.mode = mode;
-	if (request == TCSETSF)
+	if (flush)
 		tty.read = tty.complete = tty.written;
 	if (!local(ICANON))
-		complete_line();
+		complete_input();
 	irq_restore(flags);
 	return 0;
 }
 
 static long tty_ioctl(struct file *file, u32 request, u64 argument)
 {
-	struct process *process = current_process();
+	const struct winsize window = { .rows = 25, .columns = 80 };
 	void *user = (void *)argument;
-	int value;
 
 	switch (request) {
 	case TCGETS:
 		return copy_to_user(user, &tty.mode, sizeof(tty.mode));
 	case TCSETS:
-	case TCSETSW:
+	case TCSETSW:			/* output never waits */
 	case TCSETSF:
-		return set_mode(request, user);
+		return set_mode(user, request == TCSETSF);
 	case TIOCGWINSZ:
-		return copy_to_user(user, &tty.window, sizeof(tty.window));
-	case TIOCSWINSZ:
-		return copy_from_user(&tty.window, user, sizeof(tty.window));
+		return copy_to_user(user, &window, sizeof(window));
 	case TIOCGPGRP:
 		return copy_to_user(user, &tty.group, sizeof(tty.group));
 	case TIOCSPGRP:
-		if (copy_from_user(&value, user, sizeof(value)))
-			return -EFAULT;
-		if (value <= 0)
-			return -EINVAL;
-		tty.group = value;
-		return 0;
-	case TIOCGSID:
-		return copy_to_user(user, &tty.session, sizeof(tty.session));
-	case TIOCSCTTY:
-		tty.session = process->session;
-		tty.group = process->group;
-		return 0;
-	case TIOCNOTTY:
-	case TCSBRK:
-	case TCXONC:
-		return 0;
-	case TCFLSH:
-		if (argument != 1) {	/* TCOFLUSH: output never waits */
-			u64 flags = irq_save();
-			tty.read = tty.complete = tty.written;
-			irq_restore(flags);
-		}
-		return 0;
-	case FIONREAD:
-		value = tty.complete - tty.read;
-		return copy_to_user(user, &value, sizeof(value));
+		return copy_from_user(&tty.group, user, sizeof(tty.group));
 	}
 	return -ENOTTY;
 }

@@ -15,16 +15,16 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 #define FILE_SYSTEM_CALLS(_)                                                                            \
 	_(0, read) _(1, write) _(2, open) _(3, close) _(4, stat) _(5, fstat) _(6, lstat) _(7, poll)         \
 	_(8, lseek) _(16, ioctl) _(17, pread64) _(18, pwrite64) _(19, readv) _(20, writev) _(21, access)    \
-	_(22, pipe) _(23, select) _(32, dup) _(33, dup2) _(40, sendfile) _(42, connect) _(44, sendto)       \
-	_(45, recvfrom) _(46, sendmsg) _(47, recvmsg) _(48, shutdown) _(41, socket) _(53, socketpair)       \
-	_(72, fcntl) _(74, fsync) _(75, fdatasync) _(76, truncate) _(77, ftruncate)                         \
-	_(79, getcwd) _(80, chdir) _(81, fchdir) _(82, rename) _(83, mkdir) _(84, rmdir) _(85, creat)       \
-	_(86, link) _(87, unlink) _(88, symlink) _(89, readlink) _(90, chmod) _(91, fchmod) _(92, chown)    \
-	_(93, fchown) _(94, lchown) _(95, umask) _(133, mknod) _(137, statfs) _(138, fstatfs) _(161, chroot) \
-	_(162, sync) _(217, getdents64) _(257, openat) _(258, mkdirat) _(259, mknodat) _(260, fchownat)      \
-	_(235, utimes) _(261, futimesat) _(262, newfstatat) _(263, unlinkat) _(264, renameat) _(265, linkat)  \
-	_(266, symlinkat) _(267, readlinkat) _(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) \
-	_(280, utimensat) _(292, dup3) _(293, pipe2) _(316, renameat2) _(332, statx) _(439, faccessat2)
+	_(22, pipe) _(23, select) _(32, dup) _(33, dup2) _(40, unsupported) _(41, unsupported)              \
+	_(44, sendto) _(45, recvfrom) _(48, shutdown) _(53, socketpair) _(72, fcntl) _(74, accepted)        \
+	_(75, accepted) _(76, truncate) _(77, ftruncate) _(79, getcwd) _(80, chdir) _(81, fchdir)           \
+	_(82, rename) _(83, mkdir) _(84, rmdir) _(85, creat) _(86, link) _(87, unlink) _(88, symlink)       \
+	_(89, readlink) _(90, chmod) _(91, fchmod) _(92, accepted) _(93, accepted) _(94, accepted)          \
+	_(95, umask) _(137, unsupported) _(138, unsupported) _(162, accepted) _(217, getdents64)            \
+	_(257, openat) _(258, mkdirat) _(260, accepted) _(261, unsupported) _(262, newfstatat)              \
+	_(263, unlinkat) _(264, renameat) _(265, linkat) _(266, symlinkat) _(267, readlinkat)               \
+	_(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) _(280, utimensat) _(292, dup3)    \
+	_(293, pipe2) _(316, unsupported) _(332, unsupported) _(439, faccessat2)
 
 /* process/ and mm/ */
 #define PROCESS_SYSTEM_CALLS(_)                                                                         \
@@ -48,7 +48,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 
 /*
  * Calls that common programs try and do without: `_(number, unsupported)` in either list gives ENOSYS without the
- * report.
+ * report, and `_(number, accepted)` 0: nothing to sync, no owner but root.
  */
 #define DECLARE_SYSTEM_CALL(number, name) long sys_##name();
 /* Definitions have their true parameters; C's old-style declarations allow it for register-sized ones. */

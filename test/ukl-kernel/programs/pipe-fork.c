@@ -1,7 +1,5 @@
-/* Pipes between processes: a megabyte through 64 KiB, whole lines of several writers, FIFOs, SIGPIPE's death. */
-#include <fcntl.h>
+/* Pipes between processes: a megabyte through 64 KiB, whole lines of several writers, SIGPIPE's death. */
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include "check-calls.h"
 
@@ -63,26 +61,6 @@ static void lines(void)
 		;
 }
 
-static void fifo(void)
-{
-	char text[20] = { 0 };
-	check_directory();
-	IS(mkfifo("fifo", 0600), 0);
-	FAILS(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
-	pid_t child = fork();
-	if (!child) {
-		int out = open("fifo", O_WRONLY);
-		_exit(write(out, "through a fifo", 14) != 14);
-	}
-	int in = open("fifo", O_RDONLY);
-	IS(read(in, text, sizeof(text)), 14);
-	IS(read(in, text + 14, 1), 0);
-	printf("%s\n", text);
-	IS(status_of(child), 0);
-	close(in);
-	IS(unlink("fifo"), 0);
-}
-
 static void broken(void)
 {
 	int p[2];
@@ -105,7 +83,6 @@ int main(void)
 	setvbuf(stdout, NULL, _IONBF, 0);
 	much();
 	lines();
-	fifo();
 	broken();
 	return check_end();
 }

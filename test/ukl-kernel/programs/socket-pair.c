@@ -1,4 +1,4 @@
-/* Pairs of Unix sockets: streams, messages, flags, shutdown. */
+/* Pairs of Unix sockets: flags, vectors, the ends, shutdown. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,25 +37,20 @@ static void stream(void)
 	}
 	IS(write(s[1], "back", 4), 4);
 	IS(events(s[0]), POLLIN | POLLOUT);
-	IS(recv(s[0], text, 100, MSG_PEEK), 4);
 	IS(read(s[0], text, 2), 2);
 	IS(read(s[0], text, 100), 2);
 	FAILS(recv(s[0], text, 100, MSG_DONTWAIT), EAGAIN);
 	IS(send(s[0], "one", 3, 0), 3);
 	IS(send(s[0], "two", 3, 0), 3);
-	IS(recv(s[1], text, 6, MSG_WAITALL), 6);
+	IS(recv(s[1], text, 100, 0), 6);
 	printf("%.6s\n", text);
 
 	struct iovec out[2] = { { "head ", 5 }, { "body", 4 } };
 	char first[5], second[20] = { 0 };
 	struct iovec in[2] = { { first, 5 }, { second, 20 } };
-	struct msghdr send_header = { .msg_iov = out, .msg_iovlen = 2 };
-	struct msghdr receive_header = { .msg_iov = in, .msg_iovlen = 2 };
-	IS(sendmsg(s[0], &send_header, 0), 9);
-	IS(recvmsg(s[1], &receive_header, 0), 9);
-	printf("%.5s%s\n", first, second);
 	IS(writev(s[0], out, 2), 9);
 	IS(readv(s[1], in, 2), 9);
+	printf("%.5s%s\n", first, second);
 	FAILS(send(s[0], (void *)8, 4, 0), EFAULT);
 	FAILS(lseek(s[0], 0, SEEK_SET), ESPIPE);
 
@@ -75,39 +70,24 @@ static void stream(void)
 	close(s[0]);
 }
 
-static void messages(int type)
+static void flags(void)
 {
 	int s[2];
-	char text[100] = { 0 };
+	char text[100];
 
-	IS(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s), 0);
+	IS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s), 0);
 	IS(fcntl(s[0], F_GETFD), FD_CLOEXEC);
+	IS(fcntl(s[1], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	FAILS(recv(s[1], text, 100, 0), EAGAIN);
-	IS(send(s[0], "first", 5, 0), 5);
-	IS(send(s[0], "second message", 14, 0), 14);
-	IS(sendto(s[0], "", 0, 0, NULL, 0), 0);
-	IS(recv(s[1], text, 3, MSG_PEEK), 3);
-	IS(recv(s[1], text, 100, 0), 5);
-	char start[6] = { 0 };
-	struct iovec in = { start, 6 };
-	struct msghdr header = { .msg_iov = &in, .msg_iovlen = 1 };
-	IS(recvmsg(s[1], &header, 0), 6);
-	IS(header.msg_flags & MSG_TRUNC, MSG_TRUNC);
-	printf("%.6s\n", start);
+	IS(sendto(s[0], "word", 4, 0, NULL, 0), 4);
+	IS(recvfrom(s[1], text, 100, 0, NULL, NULL), 4);
+	IS(shutdown(s[1], SHUT_RD), 0);
 	IS(recv(s[1], text, 100, 0), 0);
-	FAILS(recv(s[1], text, 100, 0), EAGAIN);
-	struct iovec out[2] = { { "a ", 2 }, { "whole", 5 } };
-	IS(writev(s[0], out, 2), 7);
-	struct sockaddr_storage name;
-	socklen_t size = sizeof(name);
-	IS(recvfrom(s[1], text, 100, 0, (void *)&name, &size), 7);
-	IS(size, 0);
-	close(s[1]);
-	if (type == SOCK_DGRAM)
-		FAILS(send(s[0], "x", 1, 0), ECONNREFUSED);
-	else
-		IS(recv(s[0], text, 1, 0), 0);
+	FAILS(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+	FAILS(shutdown(s[0], 3), EINVAL);
 	close(s[0]);
+	FAILS(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+	close(s[1]);
 }
 
 int main(void)
@@ -115,12 +95,10 @@ int main(void)
 	int s[2];
 	signal(SIGPIPE, on_pipe);
 	stream();
-	messages(SOCK_DGRAM);
-	messages(SOCK_SEQPACKET);
+	flags();
 	FAILS(send(1000, "x", 1, 0), EBADF);
 	IS(pipe(s), 0);
 	FAILS(send(s[1], "x", 1, 0), ENOTSOCK);
 	FAILS(socketpair(AF_UNIX, SOCK_RDM, 0, s), ESOCKTNOSUPPORT);
-	FAILS(socket(77, SOCK_STREAM, 0), EAFNOSUPPORT);
 	return check_end();
 }

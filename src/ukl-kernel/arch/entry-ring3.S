@@ -47,18 +47,4 @@ PHASE exit_syscall
 	sysretq
 PHASE_END exit_syscall
 
-#if PCID
-/* Both writes lie on a page that all tables map, so nothing else is translated with the application's PCID. */
-	.globl	tlb_flush_pcids
-	.type	tlb_flush_pcids, @function
-tlb_flush_pcids:
-	pushfq
-	cli
-	movq	%rdi, %cr3
-	movq	%rsi, %cr3
-	popfq
-	ret
-	.size	tlb_flush_pcids, . - tlb_flush_pcids
-#endif
-
 	.section .note.GNU-stack, "", @progbits

@@ -24,7 +24,6 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	serial_init();
 	processor_init();		/* arch: segments, exceptions, system calls */
 	pages_init(boot);		/* mm: page frames, the direct map */
-	space_init();			/* mm: the kernel's half of every address space */
 	apic_init();			/* arch: interrupts, the timer */
 	time_init();
 	command_line_init(boot_command_line(boot));

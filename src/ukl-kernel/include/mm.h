@@ -13,14 +13,11 @@
 static inline void *direct(paddr_t address) { return (void *)(DIRECT_MAP + address); }
 static inline paddr_t direct_to_physical(const void *at) { return (u64)at - DIRECT_MAP; }
 
-/* mm/page.c: page frames with reference counts (shared by fork), in blocks of 2^order pages. */
+/* mm/page.c: page frames with reference counts (shared by fork). */
 struct boot_params;
 void pages_init(const struct boot_params *boot);
-void pages_release(paddr_t start, paddr_t end);	/* hands memory over: all whole pages of the range */
-void *pages_alloc(u32 order);		/* direct map; not zeroed, references 1; NULL if memory is used up */
-void pages_free_block(void *at, u32 order);
-u32 block_order(const void *block);
-void page_mark(void *page, u8 mark);	/* for the heap: a number with the page of `page`, 0 at first */
+void *pages_alloc(u64 count);		/* in a row, direct map; not zeroed, references 1; NULL if memory is used up */
+void page_mark(void *page, u8 mark);	/* makes it the heap's, for good, with a number for its use */
 u8 page_marked(const void *page);
 paddr_t page_alloc(void);		/* one zeroed page, references 1; 0 if memory is used up */
 void page_ref(paddr_t page);
@@ -57,7 +54,6 @@ struct space {
 };
 
 /* mm/space.c, fault.c, page-table.c. Errors are negative errno values. */
-void space_init(void);
 struct space *space_create(void);
 struct space *space_fork(struct space *from);	/* copy on write */
 void space_ref(struct space *space);
@@ -72,7 +68,7 @@ struct region *space_region(struct space *space, vaddr_t address);
 /* Resolves a page fault (SDM vol. 3A 4.7 error code); false: the access is not allowed. */
 bool space_fault(struct space *space, vaddr_t address, u32 error);
 
-/* arch/user-copy.S and mm/user.c: 0 or -EFAULT. Any mapped address for RING0 processes, user space for RING3. */
+/* mm/user.c: 0 or -EFAULT. Any mapped address for RING0 processes, user space for RING3. */
 long copy_from_user(void *to, const void *from, size_t size);
 long copy_to_user(void *to, const void *from, size_t size);
 long clear_user(void *at, size_t size);

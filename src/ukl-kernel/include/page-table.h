@@ -25,18 +25,12 @@ void direct_map_extend(paddr_t end);
 u64 *page_entry(struct space *space, vaddr_t address, bool create);
 /* An entry for a page of a region with these REGION_ flags. */
 u64 page_rights(paddr_t page, u32 flags);
-/* Unmaps and drops the pages of a range; its regions stay. */
-void pages_unmap(struct space *space, vaddr_t start, vaddr_t end);
-/* Frees all pages and tables of the user half. */
-void page_tables_free(struct space *space);
+/* The next page of [*at, end) that is there: its entry, with *at its address; NULL: none. */
+u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end);
+bool page_tables_create(struct space *space);	/* false: no memory, and something to be freed */
+void page_tables_free(struct space *space);	/* with all pages of the user half */
 /* Forgets translations: of one page, or of all (of the whole user half). Of `space` if it is loaded. */
 void tlb_flush_page(struct space *space, vaddr_t address);
 void tlb_flush(struct space *space);
-/* arch/entry-ring3.S: with PCID, loads two CR3 values in turn without bit 63, which flushes both PCIDs. */
-void tlb_flush_pcids(u64 user_cr3, u64 kernel_cr3);
-/* Before a space is freed: stops using it. */
-void space_forget(struct space *space);
-/* With KPTI: a PML4 with what ring 3 needs of the kernel; the user half is added entry by entry. */
-paddr_t user_pml4_create(void);
 
 #endif

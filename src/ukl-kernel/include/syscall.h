@@ -29,7 +29,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 /* process/ and mm/ */
 #define PROCESS_SYSTEM_CALLS(_)                                                                         \
 	_(9, mmap) _(10, mprotect) _(11, munmap) _(12, brk) _(13, rt_sigaction) _(14, rt_sigprocmask)       \
-	_(15, rt_sigreturn) _(24, sched_yield) _(25, mremap) _(28, madvise) _(34, pause) _(35, nanosleep)   \
+	_(15, rt_sigreturn) _(24, sched_yield) _(25, unsupported) _(28, unsupported) _(34, pause) _(35, nanosleep)   \
 	_(36, getitimer) _(37, alarm) _(38, setitimer) _(39, getpid) _(56, clone) _(57, fork) _(58, vfork)  \
 	_(59, execve) _(60, exit) _(61, wait4) _(62, kill) _(63, uname) _(96, gettimeofday)                 \
 	_(97, getrlimit) _(98, getrusage) _(99, sysinfo) _(100, times) _(102, getuid) _(104, getgid)        \

@@ -4,15 +4,9 @@
 
 u64 page_rights(paddr_t page, u32 flags)
 {
-	const u32 access = REGION_READ | REGION_WRITE | REGION_EXECUTE;
-	u64 entry = page | PTE_USER;
-	if (flags & access)
-		entry |= PTE_PRESENT;	/* PROT_NONE: the page is kept, not present */
-	if (flags & REGION_WRITE)
-		entry |= PTE_WRITE;
-	if (!(flags & REGION_EXECUTE))
-		entry |= PTE_NO_EXECUTE;
-	return entry;
+	/* PROT_NONE: the page is kept, not present. */
+	return page | PTE_USER | (flags & (REGION_READ | REGION_WRITE | REGION_EXECUTE) ? PTE_PRESENT : 0) |
+	       (flags & REGION_WRITE ? PTE_WRITE : 0) | (flags & REGION_EXECUTE ? 0 : PTE_NO_EXECUTE);
 }
 
 static bool allowed(const struct region *region, u32 error)
@@ -52,10 +46,9 @@ bool space_fault(struct space *space, vaddr_t address, u32 error)
 	u32 rights = region->flags;
 	if (!page) {
 		page = page_with_content(region, address);
-		if (!page)
-			return false;
-		*entry = page_rights(page, rights);
-		return true;
+		if (page)
+			*entry = page_rights(page, rights);
+		return page != 0;
 	}
 	if (page_references(page) > 1 && !(region->flags & REGION_SHARED)) {
 		if (error & FAULT_WRITE) {

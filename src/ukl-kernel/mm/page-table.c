@@ -1,4 +1,4 @@
-/* Page tables: the kernel's half, which all spaces share, and the walk to one page's entry. */
+/* Page tables: the kernel's half, which all spaces share, the walk to one page's entry, and CR3. */
 #include "arch.h"
 #include "image.h"
 #include "page-table.h"
@@ -12,6 +12,8 @@
 #define PCID_KERNEL	1UL	/* CR3 bits 11-0 with PCID: the kernel's and the application's table */
 #define PCID_USER	2UL
 #define CR3_NO_FLUSH	(1UL << 63)
+
+extern char zpoline_page[];
 
 /* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
 static struct space *loaded;
@@ -96,31 +98,20 @@ u64 *page_entry(struct space *space, vaddr_t address, bool create)
 	return &table[index_at(address, 0)];
 }
 
-/* Pages that are mapped for the application (PTE_USER) are the space's; zpoline's page is not. */
-static void table_free(u64 *table, int level)
+u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end)
 {
-	for (int i = 0; i < ENTRIES; i++) {
-		if (!(table[i] & PTE_USER))
-			continue;
-		if (level > 0)
-			table_free(table_at(table[i]), level - 1);
-		page_unref(table[i] & PTE_ADDRESS);
+	for (; *at < end; *at += PAGE_SIZE) {
+		u64 *entry = page_entry(space, *at, false);
+		if (!entry)
+			*at = ALIGN_DOWN(*at, TABLE_SPAN) + TABLE_SPAN - PAGE_SIZE;	/* no table: none of its pages */
+		else if (*entry & PTE_ADDRESS)
+			return entry;
 	}
+	return NULL;
 }
 
-void page_tables_free(struct space *space)
-{
-	u64 *pml4 = direct(space->pml4);
-	for (int i = 0; i < USER_ENTRIES; i++) {
-		if (!(pml4[i] & PTE_PRESENT))
-			continue;
-		table_free(table_at(pml4[i]), 2);
-		page_unref(pml4[i] & PTE_ADDRESS);
-		pml4[i] = 0;
-	}
-}
-
-paddr_t user_pml4_create(void)
+/* With KPTI: a PML4 with what ring 3 needs of the kernel; the user half is added entry by entry. */
+static paddr_t user_pml4_create(void)
 {
 	static u64 shared_entry;	/* entry 511, the same in all of them */
 	paddr_t page = page_alloc();
@@ -136,23 +127,67 @@ paddr_t user_pml4_create(void)
 	return page;
 }
 
+bool page_tables_create(struct space *space)
+{
+	space->pml4 = page_alloc();
+	space->user_pml4 = KPTI && space->pml4 ? user_pml4_create() : 0;
+	if (!space->pml4 || (KPTI && !space->user_pml4))
+		return false;
+	u64 half = USER_ENTRIES * sizeof(u64);
+	memcpy(direct(space->pml4) + half, kernel_pml4 + USER_ENTRIES, half);
+#if LINK_MODE == LINK_ZPOLINE
+	/* A page of the image, not of the page allocator: table_free leaves it alone. Not for ring 3. */
+	u64 *entry = page_entry(space, 0, true);
+	if (!entry)
+		return false;
+	*entry = ((u64)zpoline_page - KERNEL_BASE) | PTE_PRESENT;
+#endif
+	return true;
+}
+
+/* Pages that are mapped for the application (PTE_USER) are the space's; zpoline's page and the kernel's are not. */
+static void table_free(paddr_t table, int level)
+{
+	u64 *entries = direct(table);
+	for (int i = 0; i < ENTRIES; i++) {
+		if (!(entries[i] & PTE_USER))
+			continue;
+		if (level > 0)
+			table_free(entries[i] & PTE_ADDRESS, level - 1);
+		else
+			page_unref(entries[i] & PTE_ADDRESS);
+	}
+	page_unref(table);
+}
+
+void page_tables_free(struct space *space)
+{
+	if (space == loaded)
+		space_switch(NULL);
+	if (space->pml4)
+		table_free(space->pml4, 3);
+	if (space->user_pml4)
+		page_unref(space->user_pml4);
+}
+
+/* Lies on a page that all tables map, so that nothing else of the kernel is translated with the application's PCID. */
+static __attribute__((noinline, section(".entry_text"))) void flush_pcids(u64 user_cr3, u64 kernel_cr3)
+{
+	__asm__ volatile("pushfq; cli; movq %0, %%cr3; movq %1, %%cr3; popfq"
+			 : : "r"(user_cr3), "r"(kernel_cr3) : "memory", "cc");
+}
 
 static void load(struct space *space)
 {
 	struct percpu *percpu = current_percpu();
-	paddr_t pml4 = space ? space->pml4 : (u64)kernel_pml4 - KERNEL_BASE;
-	if (pcid) {
-		percpu->kernel_cr3 = pml4 | PCID_KERNEL | CR3_NO_FLUSH;
-		percpu->user_cr3 = (space ? space->user_pml4 : pml4) | PCID_USER | CR3_NO_FLUSH;
-		/* Two PCIDs serve all processes, so a switch flushes both: a CR3 write without bit 63 does that. */
-#if PCID
-		tlb_flush_pcids(pml4 | PCID_USER, pml4 | PCID_KERNEL);
-#endif
-	} else {
-		percpu->kernel_cr3 = pml4;
-		percpu->user_cr3 = space ? space->user_pml4 : pml4;
-		write_cr3(pml4);
-	}
+	paddr_t kernel = space ? space->pml4 : (u64)kernel_pml4 - KERNEL_BASE, user = space ? space->user_pml4 : kernel;
+	percpu->kernel_cr3 = kernel | (pcid ? PCID_KERNEL | CR3_NO_FLUSH : 0);
+	percpu->user_cr3 = user | (pcid ? PCID_USER | CR3_NO_FLUSH : 0);
+	/* Two PCIDs serve all processes, so a switch flushes both: a CR3 write without bit 63 does that. */
+	if (PCID && pcid)
+		flush_pcids(kernel | PCID_USER, kernel | PCID_KERNEL);
+	else
+		write_cr3(kernel);
 }
 
 void space_switch(struct space *space)
@@ -161,12 +196,6 @@ void space_switch(struct space *space)
 		return;
 	loaded = space;
 	load(space);
-}
-
-void space_forget(struct space *space)
-{
-	if (space == loaded)
-		space_switch(NULL);
 }
 
 void tlb_flush(struct space *space)

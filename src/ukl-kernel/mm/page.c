@@ -1,193 +1,163 @@
 /*
- * Page frames: a buddy allocator over the memory that the boot loader's E820 table calls usable, above 1 MiB.
- * A block of 2^order pages is free as a whole, or split in two halves, its buddies. Per page there is one
- * struct page, of which a block's first is the one that counts.
+ * Page frames: the memory above 1 MiB that the boot loader's E820 table calls usable. Frames that were freed are a
+ * list, linked through themselves. Those that nobody has used yet are not in it, so that starting with much memory
+ * takes no longer than with little: they lie from `fresh` on.
  */
 #include "arch.h"
 #include "boot.h"
 #include "image.h"
 #include "page-table.h"
 
-#define ORDERS 11		/* blocks of up to 4 MiB */
-#define MEMORY_START 0x100000UL	/* below: firmware, the boot loader's tables */
+#define MEMORY_START	0x100000UL	/* below: firmware, the boot loader's tables */
+enum { RESERVED = 0xffff, HEAP = 0xff00 };
 
-struct page {
-	u16 references;		/* 0: free, or not the first of its block */
-	u8 order;
-	u8 use;			/* IN_USE, FREE, or what the heap marks its pages with */
-};
-enum { IN_USE = 0, FREE = 0xff };
+struct free_frame { struct free_frame *next; };
 
-static struct page *pages;	/* by frame number, for all memory up to memory_end */
-static paddr_t memory_end;
-static u64 free_count, total_count;
-static struct list free_blocks[ORDERS];	/* linked through the free blocks themselves */
+static u16 *references;		/* by frame number; 0: free, HEAP + n: the heap's, with its mark n */
+static u64 frames;		/* numbers are below this one */
+static u64 fresh, free_count, total_count;
+static struct free_frame *freed;
 
-static struct page *page_of(paddr_t address) { return &pages[address / PAGE_SIZE]; }
+static u64 frame_of(const void *at) { return direct_to_physical(at) / PAGE_SIZE; }
 
-static void block_free(paddr_t block, u32 order)
+static void push(u64 frame)
 {
-	free_count += 1UL << order;
-	for (; order + 1 < ORDERS; order++) {
-		paddr_t buddy = block ^ PAGE_SIZE << order;
-		if (buddy >= memory_end || page_of(buddy)->use != FREE || page_of(buddy)->order != order)
-			break;
-		list_remove(direct(buddy));
-		page_of(buddy)->use = IN_USE;
-		block = MIN(block, buddy);
+	struct free_frame *link = direct(frame * PAGE_SIZE);
+	link->next = freed;
+	freed = link;
+}
+
+/* The first of `count` free frames in a row, from `from` on; `frames`: there are none. */
+static u64 find(u64 from, u64 count)
+{
+	u64 row = 0;
+	for (u64 frame = from; frame < frames; frame++) {
+		row = references[frame] ? 0 : row + 1;
+		if (row == count)
+			return frame + 1 - count;
 	}
-	*page_of(block) = (struct page){ .order = (u8)order, .use = FREE };
-	list_add_tail(&free_blocks[order], direct(block));
+	return frames;
 }
 
-static paddr_t block_alloc(u32 order)
+static u64 take_fresh(u64 count)
 {
-	u32 found = order;
-	while (found < ORDERS && list_empty(&free_blocks[found]))
-		found++;
-	if (found == ORDERS)
-		return 0;
-	struct list *link = free_blocks[found].next;
-	list_remove(link);
-	paddr_t block = direct_to_physical(link);
-	while (found > order) {
-		found--;
-		paddr_t half = block + (PAGE_SIZE << found);
-		*page_of(half) = (struct page){ .order = (u8)found, .use = FREE };
-		list_add_tail(&free_blocks[found], direct(half));
+	u64 first = find(fresh, count);
+	for (; fresh < first; fresh++)		/* rows that are too short, in front of a hole */
+		if (!references[fresh])
+			push(fresh);
+	fresh = MIN(first + count, frames);
+	return first;
+}
+
+/* Several in a row among those that were freed: rare and slow. */
+static u64 take_freed(u64 count)
+{
+	u64 first = find(0, count);
+	for (struct free_frame **link = &freed; first < frames && *link;) {
+		if (frame_of(*link) - first < count)
+			*link = (*link)->next;
+		else
+			link = &(*link)->next;
 	}
-	*page_of(block) = (struct page){ .references = 1, .order = (u8)order };
-	free_count -= 1UL << order;
-	return block;
+	return first;
 }
 
-void *pages_alloc(u32 order)
+void *pages_alloc(u64 count)
 {
-	if (order >= ORDERS)
-		return NULL;
-	u64 flags = irq_save();
-	paddr_t block = block_alloc(order);
+	u64 flags = irq_save(), first;
+	if (count == 1 && freed) {
+		first = frame_of(freed);
+		freed = freed->next;
+	} else {
+		first = take_fresh(count);
+		if (first == frames)
+			first = take_freed(count);
+	}
+	if (first < frames) {
+		for (u64 frame = first; frame < first + count; frame++)
+			references[frame] = 1;
+		free_count -= count;
+	}
 	irq_restore(flags);
-	return block ? direct(block) : NULL;
-}
-
-void pages_free_block(void *at, u32 order)
-{
-	u64 flags = irq_save();
-	paddr_t block = direct_to_physical(at);
-	ASSERT(page_of(block)->references == 1 && page_of(block)->order == order);
-	page_of(block)->references = 0;
-	block_free(block, order);
-	irq_restore(flags);
+	return first < frames ? direct(first * PAGE_SIZE) : NULL;
 }
 
 paddr_t page_alloc(void)
 {
-	void *page = pages_alloc(0);
+	void *page = pages_alloc(1);
 	return page ? direct_to_physical(memset(page, 0, PAGE_SIZE)) : 0;
 }
 
 void page_ref(paddr_t page)
 {
-	ASSERT(page_of(page)->references && page_of(page)->references < 0xffff);
-	page_of(page)->references++;
+	u16 *count = &references[page / PAGE_SIZE];
+	ASSERT(*count && *count < HEAP - 1);
+	++*count;
 }
 
 void page_unref(paddr_t page)
 {
 	u64 flags = irq_save();
-	ASSERT(page_of(page)->references);
-	if (--page_of(page)->references == 0)
-		block_free(page, 0);
+	u16 *count = &references[page / PAGE_SIZE];
+	ASSERT(*count && *count < HEAP);
+	if (--*count == 0) {
+		push(page / PAGE_SIZE);
+		free_count++;
+	}
 	irq_restore(flags);
 }
 
-void page_mark(void *page, u8 mark) { page_of(direct_to_physical(page))->use = mark; }
-u8 page_marked(const void *page) { return page_of(direct_to_physical(page))->use; }
-u32 block_order(const void *block) { return page_of(direct_to_physical(block))->order; }
-u32 page_references(paddr_t page) { return page_of(page)->references; }
+u32 page_references(paddr_t page) { return references[page / PAGE_SIZE]; }
+void page_mark(void *page, u8 mark) { references[frame_of(page)] = HEAP + mark; }
+u8 page_marked(const void *page) { return (u8)references[frame_of(page)]; }
 u64 pages_free(void) { return free_count; }
 u64 pages_total(void) { return total_count; }
 
-void pages_release(paddr_t start, paddr_t end)
+/* Gives the frames from `first` up to `end`, or takes them away; one byte makes the two of 0 and of RESERVED. */
+static void frames_set(u64 first, u64 end, bool usable)
 {
-	start = ALIGN_UP(start, PAGE_SIZE);
-	end = ALIGN_DOWN(end, PAGE_SIZE);
-	while (start < end) {
-		u32 order = 0;
-		while (order + 1 < ORDERS && start % (PAGE_SIZE << (order + 1)) == 0 &&
-		       start + (PAGE_SIZE << (order + 1)) <= end)
-			order++;
-		block_free(start, order);
-		total_count += 1UL << order;
-		start += PAGE_SIZE << order;
-	}
+	if (first >= end)
+		return;
+	memset(&references[first], usable ? 0 : 0xff, (end - first) * sizeof(*references));
+	total_count += usable ? end - first : first - end;
 }
 
-struct range { paddr_t start, end; };
-
-/* Hands over [start, end) but for the reserved ranges. */
-static void release_except(paddr_t start, paddr_t end, const struct range *reserved, int count)
+static const struct e820_entry *range_with(const struct boot_params *boot, paddr_t start, paddr_t end)
 {
-	for (; count; reserved++, count--) {
-		if (reserved->end <= start || reserved->start >= end)
-			continue;
-		if (reserved->start > start)
-			release_except(start, reserved->start, reserved + 1, count - 1);
-		start = MIN(reserved->end, end);
+	for (int i = 0; i < boot->e820_count; i++) {
+		const struct e820_entry *e = &boot->e820[i];
+		if (e->type == E820_RAM && start >= e->address && end <= e->address + e->size)
+			return e;
 	}
-	if (start < end)
-		pages_release(start, end);
-}
-
-/* Where `size` bytes fit that overlap no reserved range: at the start of memory or after such a range. */
-static paddr_t place(const struct boot_params *boot, u64 size, const struct range *reserved, int count)
-{
-	for (int i = 0; i < count; i++) {
-		struct range wanted = { ALIGN_UP(reserved[i].end, PAGE_SIZE), ALIGN_UP(reserved[i].end, PAGE_SIZE) + size };
-		bool fits = false;
-		for (int k = 0; k < boot->e820_count; k++) {
-			const struct e820_entry *e = &boot->e820[k];
-			fits |= e->type == E820_RAM && wanted.start >= e->address && wanted.end <= e->address + e->size;
-		}
-		for (int k = 0; k < count; k++)
-			fits &= wanted.end <= reserved[k].start || wanted.start >= reserved[k].end;
-		if (fits)
-			return wanted.start;
-	}
-	panic(NULL, "no room for the table of page frames: %lu KB", size / 1024);
+	return NULL;
 }
 
 void pages_init(const struct boot_params *boot)
 {
-	struct range reserved[] = {
-		{ (u64)load_start - KERNEL_BASE, (u64)bss_end - KERNEL_BASE },
-		{ ALIGN_DOWN((u64)boot->ramdisk_image, PAGE_SIZE),
-		  ALIGN_UP((u64)boot->ramdisk_image + boot->ramdisk_size, PAGE_SIZE) },
-		{ 0, MEMORY_START },
-		{ 0, 0 },	/* the table of page frames */
-	};
-	for (int order = 0; order < ORDERS; order++)
-		list_init(&free_blocks[order]);
 	for (int i = 0; i < boot->e820_count; i++)
 		if (boot->e820[i].type == E820_RAM)
-			memory_end = MAX(memory_end, ALIGN_DOWN(boot->e820[i].address + boot->e820[i].size, PAGE_SIZE));
+			frames = MAX(frames, (boot->e820[i].address + boot->e820[i].size) / PAGE_SIZE);
 
-	u64 size = ALIGN_UP(memory_end / PAGE_SIZE * sizeof(struct page), PAGE_SIZE);
-	paddr_t table = place(boot, size, reserved, ARRAY_SIZE(reserved) - 1);
-	reserved[3] = (struct range){ table, table + size };
-	pages = memset(direct(table), 0, size);
+	/* Their table comes behind the image, or behind the ramdisk, if that is in the way. */
+	paddr_t image = (u64)load_start - KERNEL_BASE, table = (u64)bss_end - KERNEL_BASE;
+	paddr_t ramdisk = boot->ramdisk_image, ramdisk_end = ALIGN_UP(ramdisk + boot->ramdisk_size, PAGE_SIZE);
+	u64 size = ALIGN_UP(frames * sizeof(*references), PAGE_SIZE);
+	if (ramdisk < table + size && ramdisk_end > table)
+		table = ramdisk_end;
+	if (!range_with(boot, table, table + size) || table + size > BOOT_MAPPED)
+		panic(NULL, "no room for the table of page frames: %lu KB", size / 1024);
+	references = memset(direct(table), 0xff, size);
 
-	/* What the boot page tables do not map has to wait until there are pages for tables. */
 	for (int i = 0; i < boot->e820_count; i++) {
 		const struct e820_entry *e = &boot->e820[i];
-		if (e->type == E820_RAM && e->address < BOOT_MAPPED)
-			release_except(e->address, MIN(e->address + e->size, BOOT_MAPPED), reserved, ARRAY_SIZE(reserved));
+		if (e->type == E820_RAM)
+			frames_set(ALIGN_UP(MAX(e->address, MEMORY_START), PAGE_SIZE) / PAGE_SIZE,
+				   (e->address + e->size) / PAGE_SIZE, true);
 	}
-	direct_map_extend(memory_end);
-	for (int i = 0; i < boot->e820_count; i++) {
-		const struct e820_entry *e = &boot->e820[i];
-		if (e->type == E820_RAM && e->address + e->size > BOOT_MAPPED)
-			release_except(MAX(e->address, BOOT_MAPPED), e->address + e->size, reserved, ARRAY_SIZE(reserved));
-	}
+	frames_set(image / PAGE_SIZE, ((u64)bss_end - KERNEL_BASE) / PAGE_SIZE, false);
+	frames_set(ramdisk / PAGE_SIZE, ramdisk_end / PAGE_SIZE, false);
+	frames_set(table / PAGE_SIZE, (table + size) / PAGE_SIZE, false);
+	free_count = total_count;
+	/* The first frames are low: the boot loader's tables map those that this one takes. */
+	direct_map_extend(frames * PAGE_SIZE);
 }

@@ -1,6 +1,6 @@
 /*
- * The kernel's heap: objects of 2^n bytes, aligned to their size. Small ones are cut from pages, larger ones are
- * pages in a row. Memory stays with its size class; a mark at its first page says which.
+ * The kernel's heap: objects of 2^n bytes. Small ones are cut from pages, so that they are aligned to their size;
+ * larger ones are pages in a row. Memory stays with its size class; a mark at its first page says which.
  */
 #include "arch.h"
 #include "mm.h"
@@ -42,7 +42,7 @@ void kfree(void *at)
 		return;
 	u64 flags = irq_save();
 	u32 class = page_marked(at);
-	ASSERT((u64)at % (1UL << class) == 0);
+	ASSERT((u64)at % MIN(1UL << class, PAGE_SIZE) == 0);
 	push(at, class);
 	irq_restore(flags);
 }

@@ -44,9 +44,21 @@ describe.skipIf(!hasTools)("builds that cannot work say why in one line (needs g
     [{ link: "ring3", stackSwitch: false }, /^--stack-switch off: .* found ring3/],
     [{ link: "zpoline", stackSwitch: false }, /^--stack-switch off: .* found zpoline/],
     [{ link: "ring3", return: "ret" }, /^--return ret: .* found ring3/],
+    [{ link: "ukl", shortcuts: ["a.c"] }, /^--shortcut: expected --link shortcut, found ukl/],
+    [{ link: "shortcut", shortcuts: ["nowhere.c"] }, /^nowhere\.c: .* --shortcut, found no such file/],
     [{ commandLine: "x".repeat(256) }, /^--append: expected at most 255 bytes/],
   ])("options %j", async (options, says) => {
     expect((await failure([write("a.c", C)], options)).message).toMatch(says);
+  });
+
+  test("a shortcut that does not compile, and one that calls what the kernel does not have", async () => {
+    const input = [write("a.c", C)];
+    const build = (source: string) => failure(input, { link: "shortcut", shortcuts: [write("s.c", source)] });
+    const wrong = await build("int getpid(void) { return nothing; }\n");
+    expect(wrong.message).toMatch(/s\.c: expected C that gcc compiles/);
+    expect(wrong.details).toContain("nothing");
+    const absent = await build("long absent(void); long used(void) { return absent(); }\n");
+    expect(absent.message).toMatch(/found none for absent/);
   });
 
   test("no input, a file that is not there, and one that is neither source nor program", async () => {

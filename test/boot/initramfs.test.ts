@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { characterDevice, directory, encodeCpio, file, symlink } from "../../src/build/cpio.ts";
 import { buildInitramfs, payload, reachedInit } from "../../images/initramfs.ts";
+import { characterDevice, directory, encodeCpio, file, symlink } from "../../src/build/cpio.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 

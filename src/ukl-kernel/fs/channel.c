@@ -10,7 +10,7 @@ struct channel {
 	u32 start, used;			/* in the ring of pages */
 	u8 *pages[RING_PAGES];			/* come with the first byte that needs them, and stay */
 	u32 ends;				/* open files: 2, or 1 */
-	bool no_reader, no_writer;		/* closed, or shut down */
+	bool over;				/* an end is closed or shut down: what is in the ring is the last */
 	struct wait_queue can_read, can_write;
 };
 
@@ -25,22 +25,18 @@ static struct channel *channel_create(void)
 	return channel;
 }
 
-static void channel_shut(struct channel *channel, bool reader)
+static void channel_shut(struct channel *channel)
 {
-	if (reader)
-		channel->no_reader = true;
-	else
-		channel->no_writer = true;
+	channel->over = true;
 	file_wake(&channel->can_read);
 	file_wake(&channel->can_write);
 }
 
-static void channel_close(struct channel *channel, bool reader)
+static void channel_close(struct channel *channel)
 {
-	if (!channel)
-		return;
-	channel_shut(channel, reader);
-	if (--channel->ends > 0)
+	if (channel)
+		channel_shut(channel);
+	if (!channel || --channel->ends > 0)
 		return;
 	for (u32 i = 0; i < RING_PAGES; i++)
 		if (channel->pages[i])
@@ -74,13 +70,13 @@ static inline ssize_t ring_copy(struct channel *channel, void *buffer, size_t si
 	return size;
 }
 
-static ssize_t channel_read(struct channel *channel, void *buffer, size_t size, bool no_wait)
+/* `flags` here and below: O_NONBLOCK of the file, MSG_DONTWAIT and MSG_NOSIGNAL of the call. */
+static ssize_t channel_read(struct channel *channel, void *buffer, size_t size, u32 flags)
 {
-	if (size && !channel->used && !channel->no_writer && !channel->no_reader) {
-		if (no_wait)
+	if (size && !channel->used && !channel->over) {
+		if (flags & (O_NONBLOCK | MSG_DONTWAIT))
 			return -EAGAIN;
-		TRY(restart_if_interrupted(wait_event(&channel->can_read, channel->used || channel->no_writer ||
-									  channel->no_reader)));
+		TRY(restart_if_interrupted(wait_event(&channel->can_read, channel->used || channel->over)));
 	}
 	ssize_t done = ring_copy(channel, buffer, MIN(size, channel->used), false);
 	if (done > 0) {
@@ -92,34 +88,28 @@ static ssize_t channel_read(struct channel *channel, void *buffer, size_t size, 
 	return done;
 }
 
-static bool broken(const struct channel *channel) { return channel->no_reader || channel->no_writer; }
-
 /* Up to PIPE_BUF bytes go in at once or not at all; more may go in pieces. */
-static ssize_t channel_write(struct channel *channel, const void *buffer, size_t size, bool no_wait, bool no_signal)
+static ssize_t channel_write(struct channel *channel, const void *buffer, size_t size, u32 flags)
 {
 	u32 least = size <= PIPE_BUF ? size : 1;
 	size_t done = 0;
 	ssize_t result = 0;
 
 	while (done < size && result >= 0) {
-		if (broken(channel)) {
-			if (!no_signal)
+		if (channel->over) {
+			if (!(flags & MSG_NOSIGNAL))
 				signal_send_thread(current_thread(), SIGPIPE);
 			result = -EPIPE;
-		} else if (room(channel) >= least) {
-			result = ring_copy(channel, (void *)buffer + done, MIN(size - done, room(channel)), true);
-			if (result >= 0 && size <= PIPE_BUF && result < (ssize_t)size)
-				result = -EFAULT;	/* half of what must be whole */
-			if (result > 0) {
-				channel->used += result;
-				done += result;
-				file_wake(&channel->can_read);
-			}
-		} else if (no_wait) {
-			result = -EAGAIN;
+		} else if (room(channel) < least) {
+			result = flags & (O_NONBLOCK | MSG_DONTWAIT) ? -EAGAIN : restart_if_interrupted(
+				wait_event(&channel->can_write, room(channel) >= least || channel->over));
 		} else {
-			result = restart_if_interrupted(
-				wait_event(&channel->can_write, room(channel) >= least || broken(channel)));
+			result = ring_copy(channel, (void *)buffer + done, MIN(size - done, room(channel)), true);
+			if (result < (ssize_t)least)
+				return done ? (ssize_t)done : result < 0 ? result : -EFAULT;
+			channel->used += result;
+			done += result;
+			file_wake(&channel->can_read);
 		}
 	}
 	return done ? (ssize_t)done : result;
@@ -132,61 +122,49 @@ static ssize_t stream_read(struct file *file, void *buffer, size_t size, u64 *po
 
 static ssize_t stream_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
-	return channel_write(file->inode->stream.out, buffer, size, file->flags & O_NONBLOCK, false);
+	return channel_write(file->inode->stream.out, buffer, size, file->flags & O_NONBLOCK);
 }
 
 /* Of the ends of a pipe and of a socket Linux tells different things. */
 static u32 stream_poll(struct file *file)
 {
 	const struct channel *in = file->inode->stream.in, *out = file->inode->stream.out;
-	bool socket = S_ISSOCK(file->inode->mode), ended = in && (in->no_writer || in->no_reader);
-	u32 events = 0;
+	bool socket = S_ISSOCK(file->inode->mode);
+	u32 events = (in && in->used ? POLLIN : 0) | (out && room(out) >= PIPE_BUF ? POLLOUT : 0);
 
-	if (in && (in->used || (ended && socket)))
-		events |= POLLIN | POLLRDNORM;
-	if (out && (room(out) >= PIPE_BUF || (socket && broken(out))))
-		events |= POLLOUT | POLLWRNORM;
-	if (ended)
-		events |= !socket ? POLLHUP : broken(out) ? POLLHUP | POLLRDHUP : POLLRDHUP;
-	if (out && !socket && out->no_reader)
-		events |= POLLERR;
+	if (in && in->over)
+		events |= !socket ? POLLHUP : POLLIN | POLLRDHUP | (out->over ? POLLHUP : 0);
+	if (out && out->over)
+		events |= socket ? POLLOUT : POLLERR;
 	return events;
-}
-
-static long stream_ioctl(struct file *file, u32 request, u64 argument)
-{
-	int used = file->inode->stream.in ? file->inode->stream.in->used : 0;
-	return request == FIONREAD ? copy_to_user((void *)argument, &used, sizeof(used)) : -ENOTTY;
 }
 
 static void stream_release(struct file *file)
 {
-	channel_close(file->inode->stream.in, true);
-	channel_close(file->inode->stream.out, false);
+	channel_close(file->inode->stream.in);
+	channel_close(file->inode->stream.out);
 }
 
 static const struct file_operations stream_operations = {
-	.read = stream_read,
-	.write = stream_write,
-	.poll = stream_poll,
-	.ioctl = stream_ioctl,
-	.release = stream_release,
+	.read = stream_read, .write = stream_write, .poll = stream_poll, .release = stream_release,
 };
 
 /* Takes the ends that it names, in failure (NULL) too. */
 static struct file *stream_create(u32 mode, struct channel *in, struct channel *out, u32 flags)
 {
 	struct inode *inode = inode_create(mode);
-	struct file *file = inode ? file_create(inode, &stream_operations, flags) : NULL;
+	struct file *file = NULL;
 
 	if (inode) {
+		inode->operations = &stream_operations;
 		inode->stream.in = in;
 		inode->stream.out = out;
+		file = file_create(inode, flags);
 		inode_unref(inode);
 	}
 	if (!file) {
-		channel_close(in, true);
-		channel_close(out, false);
+		channel_close(in);
+		channel_close(out);
 	}
 	return file;
 }
@@ -224,12 +202,12 @@ long sys_socketpair(u32 family, u32 type, u32 protocol, int *descriptors)
 
 static inline ssize_t socket_transfer(struct file *file, void *buffer, size_t size, u32 flags, bool sending)
 {
-	bool no_wait = (file->flags & O_NONBLOCK) || (flags & MSG_DONTWAIT);
 	if (!S_ISSOCK(file->inode->mode) || flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL))
 		return S_ISSOCK(file->inode->mode) ? -EOPNOTSUPP : -ENOTSOCK;
 	file_ref(file);		/* another thread may close it meanwhile */
-	ssize_t result = sending ? channel_write(file->inode->stream.out, buffer, size, no_wait, flags & MSG_NOSIGNAL)
-				 : channel_read(file->inode->stream.in, buffer, size, no_wait);
+	flags |= file->flags & O_NONBLOCK;
+	ssize_t result = sending ? channel_write(file->inode->stream.out, buffer, size, flags)
+				 : channel_read(file->inode->stream.in, buffer, size, flags);
 	file_unref(file);
 	return result;
 }
@@ -260,8 +238,8 @@ long sys_shutdown(int descriptor, u32 how)
 	if (!file || !S_ISSOCK(file->inode->mode) || how > SHUT_RDWR)
 		return !file ? -EBADF : how > SHUT_RDWR ? -EINVAL : -ENOTSOCK;
 	if (how != SHUT_WR)
-		channel_shut(file->inode->stream.in, true);
+		channel_shut(file->inode->stream.in);
 	if (how != SHUT_RD)
-		channel_shut(file->inode->stream.out, false);
+		channel_shut(file->inode->stream.out);
 	return 0;
 }

@@ -27,7 +27,7 @@ static long unpack_one(const struct cpio_header *header, const char *name, const
 	struct inode *inode;
 	struct lookup at;
 
-	TRY(path_walk(inode_root(), name, false, &at));
+	TRY(path_walk(root, name, false, &at));
 	if (at.inode && (S_ISDIR(mode) || S_ISCHR(mode)))
 		return 0;		/* /, /dev, /dev/console */
 	if (at.entry && !S_ISDIR(at.inode->mode)) {

@@ -1,12 +1,12 @@
 /* Descriptor tables: numbers for open files, shared by dup and fork. */
 #include "internal.h"
 
-struct file *file_create(struct inode *inode, const struct file_operations *operations, u32 flags)
+struct file *file_create(struct inode *inode, u32 flags)
 {
 	struct file *file = kmalloc(sizeof(*file));
 	if (!file)
 		return NULL;
-	*file = (struct file){ .references = 1, .flags = flags, .operations = operations, .inode = inode };
+	*file = (struct file){ .references = 1, .flags = flags, .operations = inode->operations, .inode = inode };
 	inode_ref(inode);
 	return file;
 }
@@ -31,14 +31,16 @@ int descriptor_install(struct file *file, int from, bool close_on_exec)
 {
 	struct files *files = current_process()->files;
 
-	for (int i = from; i < FILES_MAX; i++) {
+	for (int i = from; file && i < FILES_MAX; i++) {
 		if (!files->open[i]) {
 			files->open[i] = file;
 			files->close_on_exec[i] = close_on_exec;
 			return i;
 		}
 	}
-	return -EMFILE;
+	if (file)
+		file_unref(file);
+	return file ? -EMFILE : -ENFILE;
 }
 
 static void descriptor_remove(struct files *files, int descriptor)
@@ -50,23 +52,18 @@ static void descriptor_remove(struct files *files, int descriptor)
 		file_unref(file);
 }
 
-/* Takes both references, in failure too; the files are NULL if memory was used up. */
 long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
 {
-	struct file *files[2] = { first, second };
-	int pair[2] = { -EMFILE, -EMFILE };
+	int pair[2];
 
-	for (int i = 0; first && second && i < 2; i++)
-		pair[i] = descriptor_install(files[i], 0, close_on_exec);
+	pair[0] = descriptor_install(first, 0, close_on_exec);
+	pair[1] = descriptor_install(second, 0, close_on_exec);
 	if (pair[0] >= 0 && pair[1] >= 0 && !copy_to_user(to, pair, sizeof(pair)))
 		return 0;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		if (pair[i] >= 0)
 			descriptor_remove(current_process()->files, pair[i]);
-		else if (files[i])
-			file_unref(files[i]);
-	}
-	return !first || !second ? -ENFILE : pair[0] < 0 || pair[1] < 0 ? -EMFILE : -EFAULT;
+	return pair[0] < 0 ? pair[0] : pair[1] < 0 ? pair[1] : -EFAULT;
 }
 
 struct files *files_create(void)
@@ -119,26 +116,21 @@ static long duplicate(int descriptor, u64 from, bool close_on_exec)
 	struct file *file = file_get(descriptor);
 	if (!file || from >= FILES_MAX)
 		return file ? -EINVAL : -EBADF;
-	int copy = descriptor_install(file, from, close_on_exec);
-	if (copy >= 0)
-		file_ref(file);
-	return copy;
+	file_ref(file);
+	return descriptor_install(file, from, close_on_exec);
 }
 
 static long duplicate_to(int from, int to, bool close_on_exec)
 {
 	struct file *file = file_get(from);
-	struct files *files = current_process()->files;
 
 	if (!file || (u32)to >= FILES_MAX)
 		return -EBADF;
 	if (from == to)
 		return to;
 	file_ref(file);
-	descriptor_remove(files, to);
-	files->open[to] = file;
-	files->close_on_exec[to] = close_on_exec;
-	return to;
+	descriptor_remove(current_process()->files, to);
+	return descriptor_install(file, to, close_on_exec);
 }
 
 long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }

@@ -27,15 +27,7 @@ void random_fill(void *to, size_t size)
 
 static ssize_t random_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
-	u8 bytes[256];
-
-	for (size_t done = 0; done < size; done += sizeof(bytes)) {
-		size_t piece = MIN(size - done, sizeof(bytes));
-		random_fill(bytes, piece);
-		if (copy_to_user(buffer + done, bytes, piece))
-			return done ? (ssize_t)done : -EFAULT;
-	}
-	return size;
+	return sys_getrandom(buffer, size, 0);
 }
 
 static const struct file_operations null_operations = { .seekable = true, .read = null_read, .write = null_write };
@@ -60,23 +52,18 @@ static const struct { const char *path; u32 mode; u64 number; const struct file_
 	{ "/proc/self/exe", S_IFLNK | 0777, 0, NULL },
 };
 
-const struct file_operations *device_operations(u64 number)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-		if (nodes[i].operations && nodes[i].number == number)
-			return nodes[i].operations;
-	return NULL;
-}
-
 void filesystem_init(const void *archive, size_t size)
 {
 	struct lookup at;
 	struct inode *inode;
 
+	root = inode_create(S_IFDIR | 0755);
+	root->links = 2;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
-		path_walk(inode_root(), nodes[i].path, false, &at);
+		path_walk(root, nodes[i].path, false, &at);
 		inode_make(&at, nodes[i].mode, &inode);
 		inode->device = nodes[i].number;
+		inode->operations = nodes[i].operations ?: inode->operations;
 	}
 	tty_init();
 	if (size)

@@ -1,7 +1,7 @@
 /* The tree in memory (tmpfs): inodes, and the names that directories give them. */
 #include "internal.h"
 
-static struct inode *root;
+struct inode *root;
 
 struct inode *inode_create(u32 mode)
 {
@@ -12,8 +12,11 @@ struct inode *inode_create(u32 mode)
 	inode->references = 1;
 	inode->mode = mode;
 	inode->number = ++last_number;
-	inode->accessed = inode->modified = time_of_day();
+	inode->modified = time_of_day();
+	if (S_ISREG(mode))
+		inode->operations = &regular_operations;
 	if (S_ISDIR(mode)) {
+		inode->operations = &directory_operations;
 		list_init(&inode->directory.entries);
 		inode->directory.next_cookie = 2;	/* 0 and 1 are `.` and `..` */
 		inode->links = 1;			/* its `.` */
@@ -21,18 +24,9 @@ struct inode *inode_create(u32 mode)
 	return inode;
 }
 
-struct inode *inode_root(void)
-{
-	if (!root) {
-		root = inode_create(S_IFDIR | 0755);
-		root->links = 2;
-	}
-	return root;
-}
-
 struct inode *root_directory(void)
 {
-	inode_ref(inode_root());
+	inode_ref(root);
 	return root;
 }
 
@@ -131,8 +125,6 @@ long inode_make(struct lookup *at, u32 mode, struct inode **result)
 {
 	if (at->inode)
 		return -EEXIST;
-	if (at->must_be_directory && !S_ISDIR(mode))
-		return -ENOENT;
 	struct inode *inode = inode_create(mode);
 	if (!inode)
 		return -ENOSPC;

@@ -12,14 +12,12 @@
 #define TRY(call) do { long error_ = (call); if (error_) return error_; } while (0)
 
 extern const struct file_operations directory_operations, regular_operations, tty_operations;
-const struct file_operations *device_operations(u64 device);	/* of its number; NULL: none */
 
 /* fs/path.c: a path's last component. */
 struct lookup {
 	struct inode *directory;	/* that holds it */
 	struct entry *entry;		/* NULL: nothing there, or `.`, `..`, `/` */
 	struct inode *inode;		/* what it names; NULL: nothing there */
-	bool must_be_directory;		/* a slash follows */
 	char name[NAME_MAX + 1];	/* may be `.`, `..` or empty (the root) */
 };
 /* `follow`: a final symbolic link too. Nothing at the end of the path is no error. */
@@ -28,7 +26,7 @@ long path_lookup(int at, const char *path, bool follow, struct lookup *found);		
 /* The inode of an application's path, which must exist; without a path, of descriptor `at`. */
 long inode_at(int at, const char *path, u32 flags, struct inode **inode);
 
-struct inode *inode_root(void);				/* not referenced */
+extern struct inode *root;
 struct inode *inode_parent(struct inode *directory);
 struct entry *entry_find(struct inode *directory, const char *name);
 long entry_add(struct inode *directory, const char *name, struct inode *inode);
@@ -39,7 +37,8 @@ long symlink_make(struct lookup *at, const char *target, size_t length);
 long inode_truncate(struct inode *inode, u64 size);	/* fs/content.c */
 void content_free(struct inode *inode);
 
-int descriptor_install(struct file *file, int from, bool close_on_exec);	/* takes the reference; -EMFILE */
+/* Both take the references, in failure too; a file is NULL if there was no memory. -ENFILE, -EMFILE, -EFAULT */
+int descriptor_install(struct file *file, int from, bool close_on_exec);
 long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec);
 void tty_init(void);
 

@@ -15,16 +15,13 @@ long sys_mkdir(const char *path, u32 mode) { return sys_mkdirat(AT_FDCWD, path, 
 long symlink_make(struct lookup *at, const char *target, size_t length)
 {
 	struct inode *inode;
-	char *copy = kmalloc(length + 1);
-	if (!copy)
+	TRY(inode_make(at, S_IFLNK | 0777, &inode));
+	inode->target = kmalloc(length + 1);
+	if (!inode->target) {
+		entry_remove(inode->name);
 		return -ENOSPC;
-	memcpy(copy, target, length);
-	long error = inode_make(at, S_IFLNK | 0777, &inode);
-	if (error) {
-		kfree(copy);
-		return error;
 	}
-	inode->target = copy;
+	memcpy(inode->target, target, length);
 	inode->size = length;
 	return 0;
 }
@@ -116,8 +113,6 @@ long sys_renameat(int from_at, const char *from, int to_at, const char *to)
 			return -ENOTEMPTY;
 	} else if (new.inode && S_ISDIR(new.inode->mode)) {
 		return -EISDIR;
-	} else if (new.must_be_directory) {
-		return -ENOTDIR;
 	}
 	TRY(entry_add(new.directory, new.name, inode));
 	if (new.entry) {

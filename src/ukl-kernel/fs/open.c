@@ -7,35 +7,21 @@ static bool follows(u32 flags) { return !(flags & O_NOFOLLOW) && (flags & (O_CRE
 static long open_found(struct lookup *found, u32 flags, u32 mode, struct file **result)
 {
 	struct inode *inode = found->inode;
-	const struct file_operations *operations;
 
 	if (!inode) {
-		if (!(flags & O_CREAT) || found->must_be_directory)
-			return flags & O_CREAT ? -EISDIR : -ENOENT;
+		if (!(flags & O_CREAT))
+			return -ENOENT;
 		TRY(inode_make(found, S_IFREG | (mode & 07777 & ~current_process()->umask), &inode));
 	} else if (flags & O_CREAT && flags & O_EXCL) {
 		return -EEXIST;
 	}
-	switch (inode->mode & S_IFMT) {
-	case S_IFREG:
-		operations = &regular_operations;
-		break;
-	case S_IFDIR:
-		operations = &directory_operations;
-		if (flags & (O_ACCMODE | O_CREAT))
-			return -EISDIR;
-		break;
-	case S_IFCHR:
-		operations = device_operations(inode->device);
-		break;
-	default:
-		return -ELOOP;		/* a symbolic link */
-	}
-	if (flags & O_DIRECTORY && !S_ISDIR(inode->mode))
-		return -ENOTDIR;
+	if (!inode->operations)
+		return S_ISLNK(inode->mode) ? -ELOOP : -ENXIO;
+	if (S_ISDIR(inode->mode) ? flags & (O_ACCMODE | O_CREAT) : flags & O_DIRECTORY)
+		return S_ISDIR(inode->mode) ? -EISDIR : -ENOTDIR;
 	if (flags & O_TRUNC && S_ISREG(inode->mode))
 		TRY(inode_truncate(inode, 0));
-	*result = file_create(inode, operations, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_LARGEFILE);
+	*result = file_create(inode, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_LARGEFILE);
 	return *result ? 0 : -ENFILE;
 }
 
@@ -43,7 +29,7 @@ long file_open(const char *path, u32 flags, u32 mode, struct file **result)
 {
 	struct lookup found;
 	/* Before process 1 exists, the console is opened from the root. */
-	struct inode *from = current_thread() && current_process() ? current_process()->directory : inode_root();
+	struct inode *from = current_thread() && current_process() ? current_process()->directory : root;
 	TRY(path_walk(from, path, follows(flags), &found));
 	return open_found(&found, flags, mode, result);
 }
@@ -54,10 +40,7 @@ long sys_openat(int at, const char *path, u32 flags, u32 mode)
 	struct file *file;
 	TRY(path_lookup(at, path, follows(flags), &found));
 	TRY(open_found(&found, flags, mode, &file));
-	int descriptor = descriptor_install(file, 0, flags & O_CLOEXEC);
-	if (descriptor < 0)
-		file_unref(file);
-	return descriptor;
+	return descriptor_install(file, 0, flags & O_CLOEXEC);
 }
 
 long sys_open(const char *path, u32 flags, u32 mode) { return sys_openat(AT_FDCWD, path, flags, mode); }

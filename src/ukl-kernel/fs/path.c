@@ -5,10 +5,9 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 {
 	if (!*path)
 		return -ENOENT;
-	found->directory = found->inode = *path == '/' ? inode_root() : from;
+	found->directory = found->inode = *path == '/' ? root : from;
 	found->entry = NULL;
 	found->name[0] = 0;
-	found->must_be_directory = false;
 	while (*path == '/')
 		path++;
 	while (*path) {
@@ -24,8 +23,6 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 		bool slash = *path == '/';
 		while (*path == '/')
 			path++;
-
-		found->must_be_directory = slash;
 		found->entry = NULL;
 		if (!strcmp(found->name, ".") || !strcmp(found->name, "..")) {
 			found->inode = found->name[1] ? inode_parent(found->inode) : found->inode;
@@ -40,11 +37,10 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 				TRY(walk(found->directory, found->inode->target, true, links, found));
 			else if (!(found->inode = current_process()->executable))
 				return -ENOENT;
-			found->must_be_directory |= slash;
 		}
 		if (!found->inode)
 			return *path ? -ENOENT : 0;
-		if (found->must_be_directory && !S_ISDIR(found->inode->mode))
+		if (slash && !S_ISDIR(found->inode->mode))
 			return -ENOTDIR;
 	}
 	return 0;

@@ -3,25 +3,10 @@
 
 struct wait_queue poll_waiters = WAIT_QUEUE_INIT(poll_waiters);
 
-static long poll_scan(struct pollfd *polls, u32 count)
-{
-	long ready = 0;
-	for (u32 i = 0; i < count; i++) {
-		struct file *file = file_get(polls[i].descriptor);
-		u32 holds = !file ? POLLNVAL : file->operations->poll ? file->operations->poll(file) :
-			    POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-		if (polls[i].descriptor < 0)
-			holds = 0;
-		polls[i].found = holds & (polls[i].events | POLLERR | POLLHUP | POLLNVAL);
-		ready += polls[i].found != 0;
-	}
-	return ready;
-}
-
-/* How a call waits: until when, and with which signals blocked. */
+/* How a call waits: until when (0: without end), and with which signals blocked. */
 struct limits { u64 deadline, mask; bool masked; };
 
-/* `time`: a timespec, or with unit 1000 a timeval; NULL: no end. A deadline of 0 is none. */
+/* `time`: a timespec, or with unit 1000 a timeval; NULL: no end. */
 static long limits_from_user(struct limits *limits, const void *time, u32 unit, const u64 *mask)
 {
 	struct timespec copy;
@@ -37,8 +22,8 @@ static long limits_from_user(struct limits *limits, const void *time, u32 unit, 
 	return 0;
 }
 
-/* The core of all four calls: the number of ready files, or an error. */
-static long poll_wait(struct pollfd *polls, u32 count, const struct limits *limits)
+/* The core of all four calls. `scan` looks at the files: how many are ready, or an error. */
+static long wait_ready(long (*scan)(void *what), void *what, const struct limits *limits)
 {
 	struct thread *thread = current_thread();
 	long ready;
@@ -47,24 +32,43 @@ static long poll_wait(struct pollfd *polls, u32 count, const struct limits *limi
 		thread->saved_mask = thread->signal_mask;
 		thread->signal_mask = limits->mask & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
 	}
-	long error = wait_event_until(&poll_waiters, (ready = poll_scan(polls, count)) != 0, limits->deadline);
+	long error = wait_event_until(&poll_waiters, (ready = scan(what)) != 0, limits->deadline);
 	/* If a signal ended the wait, its handler runs before the old mask comes back. */
 	if (limits->masked && error == -EINTR)
 		thread->restore_mask = true;
 	else if (limits->masked)
 		thread->signal_mask = thread->saved_mask;
-	return error == -EINTR ? -ERESTARTNOHAND : error == -ETIMEDOUT ? 0 : error ?: ready;
+	return error == -EINTR ? -ERESTARTNOHAND : error == -ETIMEDOUT ? 0 : ready;
+}
+
+static u32 events_of(struct file *file)
+{
+	return file->operations->poll ? file->operations->poll(file) : POLLIN | POLLOUT;
+}
+
+struct poll { u32 count; struct pollfd files[FILES_MAX]; };
+
+static long poll_scan(void *what)
+{
+	struct poll *poll = what;
+	long ready = 0;
+	for (struct pollfd *p = poll->files; p < poll->files + poll->count; p++) {
+		struct file *file = file_get(p->descriptor);
+		p->found = file ? events_of(file) & (p->events | POLLERR | POLLHUP) : p->descriptor < 0 ? 0 : POLLNVAL;
+		ready += p->found != 0;
+	}
+	return ready;
 }
 
 static long poll_user(struct pollfd *user, u32 count, const struct limits *limits)
 {
-	struct pollfd polls[FILES_MAX];
+	struct poll poll = { .count = count };
 	if (count > FILES_MAX)
 		return -EINVAL;
-	if (copy_from_user(polls, user, count * sizeof(*polls)))
+	if (copy_from_user(poll.files, user, count * sizeof(*user)))
 		return -EFAULT;
-	long ready = poll_wait(polls, count, limits);
-	return ready >= 0 && copy_to_user(user, polls, count * sizeof(*polls)) ? -EFAULT : ready;
+	long ready = wait_ready(poll_scan, &poll, limits);
+	return ready >= 0 && copy_to_user(user, poll.files, count * sizeof(*user)) ? -EFAULT : ready;
 }
 
 long sys_poll(struct pollfd *user, u32 count, int milliseconds)
@@ -80,47 +84,42 @@ long sys_ppoll(struct pollfd *user, u32 count, const struct timespec *timeout, c
 	return poll_user(user, count, &limits);
 }
 
-typedef u64 descriptor_set[FILES_MAX / 64];
+enum { SETS = 3, WORDS = FILES_MAX / 64 };	/* read, write, except */
+struct select { int count; u64 wanted[SETS][WORDS], found[SETS][WORDS]; };
 
-/* As poll, over the descriptors that are in one of the sets (read, write, except); absent sets are NULL. */
-static long select_user(int count, u64 *const user[3], const struct limits *limits)
+static long select_scan(void *what)
 {
-	static const u16 wanted[3] = { POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI };
-	descriptor_set sets[3] = {}, found[3] = {};
-	struct pollfd polls[FILES_MAX];
-	u32 polled = 0;
+	static const u32 events[SETS] = { POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI };
+	struct select *select = what;
 	long ready = 0;
+	for (int i = 0; i < select->count * SETS; i++) {
+		int set = i % SETS, descriptor = i / SETS;
+		u64 bit = 1UL << descriptor % 64;
+		if (!(select->wanted[set][descriptor / 64] & bit))
+			continue;
+		if (!file_get(descriptor))
+			return -EBADF;
+		if (events_of(file_get(descriptor)) & events[set]) {
+			select->found[set][descriptor / 64] |= bit;
+			ready++;
+		}
+	}
+	return ready;
+}
+
+static long select_user(int count, u64 *const user[SETS], const struct limits *limits)
+{
+	struct select select = { .count = MIN(count, FILES_MAX) };
+	size_t bytes = ALIGN_UP(select.count, 64) / 8;
 
 	if (count < 0)
 		return -EINVAL;
-	count = MIN(count, FILES_MAX);
-	size_t bytes = ALIGN_UP(count, 64) / 8;
-	for (int s = 0; s < 3; s++)
-		if (user[s] && copy_from_user(sets[s], user[s], bytes))
+	for (int set = 0; set < SETS; set++)
+		if (user[set] && copy_from_user(select.wanted[set], user[set], bytes))
 			return -EFAULT;
-	for (int i = 0; i < count; i++) {
-		polls[polled] = (struct pollfd){ .descriptor = i };
-		for (int s = 0; s < 3; s++)
-			polls[polled].events |= sets[s][i / 64] >> i % 64 & 1 ? wanted[s] : 0;
-		if (polls[polled].events && !file_get(i))
-			return -EBADF;
-		polled += polls[polled].events != 0;
-	}
-	long result = poll_wait(polls, polled, limits);
-	if (result < 0)
-		return result;
-	for (u32 p = 0; p < polled; p++) {
-		u32 word = polls[p].descriptor / 64;
-		u64 bit = 1UL << polls[p].descriptor % 64;
-		for (int s = 0; s < 3; s++) {
-			if (sets[s][word] & bit && polls[p].found & wanted[s]) {
-				found[s][word] |= bit;
-				ready++;
-			}
-		}
-	}
-	for (int s = 0; s < 3; s++)
-		if (user[s] && copy_to_user(user[s], found[s], bytes))
+	long ready = wait_ready(select_scan, &select, limits);
+	for (int set = 0; ready >= 0 && set < SETS; set++)
+		if (user[set] && copy_to_user(user[set], select.found[set], bytes))
 			return -EFAULT;
 	return ready;
 }

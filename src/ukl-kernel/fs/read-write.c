@@ -46,14 +46,8 @@ static long transfer_at(int descriptor, void *buffer, size_t size, s64 position,
 		return file ? -EINVAL : -EBADF;
 	return file->operations->seekable ? transfer(file, buffer, size, (u64 *)&position, writing) : -ESPIPE;
 }
-long sys_pread64(int descriptor, void *buffer, size_t size, s64 position)
-{
-	return transfer_at(descriptor, buffer, size, position, false);
-}
-long sys_pwrite64(int descriptor, const void *buffer, size_t size, s64 position)
-{
-	return transfer_at(descriptor, (void *)buffer, size, position, true);
-}
+long sys_pread64(int from, void *to, size_t size, s64 at) { return transfer_at(from, to, size, at, false); }
+long sys_pwrite64(int to, void *from, size_t size, s64 at) { return transfer_at(to, from, size, at, true); }
 
 /* Only the first vector may wait: what was moved already is returned, not kept until more can be. */
 static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 count, bool writing)
@@ -81,14 +75,8 @@ static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 co
 	}
 	return done;
 }
-long sys_readv(int descriptor, const struct iovec *vectors, u64 count)
-{
-	return transfer_vectors(descriptor, vectors, count, false);
-}
-long sys_writev(int descriptor, const struct iovec *vectors, u64 count)
-{
-	return transfer_vectors(descriptor, vectors, count, true);
-}
+long sys_readv(int from, const struct iovec *to, u64 count) { return transfer_vectors(from, to, count, false); }
+long sys_writev(int to, const struct iovec *from, u64 count) { return transfer_vectors(to, from, count, true); }
 
 long sys_lseek(int descriptor, s64 offset, u32 origin)
 {

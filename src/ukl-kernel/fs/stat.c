@@ -1,20 +1,16 @@
 /* What is known of a file, and what of it can be set. Everyone is root, and owns every file. */
 #include "internal.h"
 
-static struct timespec to_timespec(u64 time)
-{
-	return (struct timespec){ .seconds = time / NS_PER_SECOND, .nanoseconds = time % NS_PER_SECOND };
-}
-
 long sys_newfstatat(int at, const char *path, struct stat *to, u32 flags)
 {
 	struct inode *inode;
 	TRY(inode_at(at, path, flags, &inode));
+	struct timespec modified = { inode->modified / NS_PER_SECOND, inode->modified % NS_PER_SECOND };
 	struct stat stat = {
 		.device = 1, .inode = inode->number, .links = inode->links, .mode = inode->mode,
 		.special_device = inode->device, .size = inode->size, .block_size = PAGE_SIZE,
-		.blocks = ALIGN_UP(inode->size, PAGE_SIZE) / 512, .accessed = to_timespec(inode->accessed),
-		.modified = to_timespec(inode->modified), .changed = to_timespec(inode->modified),
+		.blocks = ALIGN_UP(inode->size, PAGE_SIZE) / 512, .accessed = modified, .modified = modified,
+		.changed = modified,
 	};
 	return copy_to_user(to, &stat, sizeof(stat));
 }
@@ -42,35 +38,19 @@ long sys_fchmodat(int at, const char *path, u32 mode)
 long sys_chmod(const char *path, u32 mode) { return sys_fchmodat(AT_FDCWD, path, mode); }
 long sys_fchmod(int descriptor, u32 mode) { return sys_fchmodat(descriptor, NULL, mode); }
 
-static u64 new_time(const struct timespec *time, u64 old)
-{
-	return time->nanoseconds == UTIME_OMIT ? old : time->nanoseconds == UTIME_NOW ? time_of_day() :
-	       time->seconds * NS_PER_SECOND + time->nanoseconds;
-}
-
-/* Without a path: the descriptor's file. Without times: now. */
+/* Without a path: the descriptor's file. Without times: now. Of the two times the second counts, modification. */
 long sys_utimensat(int at, const char *path, const struct timespec *user, u32 flags)
 {
-	struct timespec times[2] = { { .nanoseconds = UTIME_NOW }, { .nanoseconds = UTIME_NOW } };
+	struct timespec times[2] = { [1].nanoseconds = UTIME_NOW };
 	struct inode *inode;
 	if (user && copy_from_user(times, user, sizeof(times)))
 		return -EFAULT;
 	TRY(inode_at(at, path, flags, &inode));
-	inode->accessed = new_time(&times[0], inode->accessed);
-	inode->modified = new_time(&times[1], inode->modified);
+	if (times[1].nanoseconds == UTIME_NOW)
+		inode->modified = time_of_day();
+	else if (times[1].nanoseconds != UTIME_OMIT)
+		inode->modified = times[1].seconds * NS_PER_SECOND + times[1].nanoseconds;
 	return 0;
-}
-
-static long truncate(struct inode *inode, s64 size)
-{
-	return S_ISDIR(inode->mode) ? -EISDIR : size < 0 || !S_ISREG(inode->mode) ? -EINVAL : inode_truncate(inode, size);
-}
-
-long sys_truncate(const char *path, s64 size)
-{
-	struct inode *inode;
-	TRY(inode_at(AT_FDCWD, path, 0, &inode));
-	return truncate(inode, size);
 }
 
 long sys_ftruncate(int descriptor, s64 size)
@@ -78,7 +58,9 @@ long sys_ftruncate(int descriptor, s64 size)
 	struct file *file = file_get(descriptor);
 	if (!file)
 		return -EBADF;
-	return (file->flags & O_ACCMODE) == O_RDONLY ? -EINVAL : truncate(file->inode, size);
+	if (size < 0 || !S_ISREG(file->inode->mode) || (file->flags & O_ACCMODE) == O_RDONLY)
+		return -EINVAL;
+	return inode_truncate(file->inode, size);
 }
 
 long sys_umask(u32 mask)

@@ -5,12 +5,9 @@
 #include "internal.h"
 
 enum {
-	COM1 = 0x3f8, COM1_LINE = 4,		/* port base, ISA interrupt */
-	UART_RBR = 0, UART_IER = 1, UART_MCR = 4, UART_LSR = 5,
+	COM1_LINE = 4,				/* ISA interrupt */
+	COM1_DATA = 0x3f8, COM1_IER = 0x3f9, COM1_MCR = 0x3fc, COM1_LSR = 0x3fd,
 	IER_RECEIVED = 1, MCR_DTR_RTS_OUT2 = 0x0b, LSR_DATA_READY = 1,
-};
-
-enum {
 	INPUT_SIZE = 4096,
 	/* Among the input: where an end-of-file character ended a line without being part of it. */
 	END_OF_FILE = 0x100,
@@ -109,89 +106,53 @@ static void receive(u8 c)
 
 static void interrupt(void)
 {
-	while (inb(COM1 + UART_LSR) & LSR_DATA_READY)
-		receive(inb(COM1 + UART_RBR));
+	while (inb(COM1_LSR) & LSR_DATA_READY)
+		receive(inb(COM1_DATA));
 }
 
 void tty_init(void)
 {
 	interrupt_register(COM1_LINE, interrupt);
-	outb(COM1 + UART_MCR, MCR_DTR_RTS_OUT2);	/* OUT2 lets the interrupt out of the chip on a PC */
-	outb(COM1 + UART_IER, IER_RECEIVED);
+	outb(COM1_MCR, MCR_DTR_RTS_OUT2);	/* OUT2 lets the interrupt out of the chip on a PC */
+	outb(COM1_IER, IER_RECEIVED);
 	interrupt();
 }
 
-/* Takes up to `size` bytes of the input, with interrupts off: a key may empty it. *ended: the line is at its end. */
-static size_t take(u8 *to, size_t size, bool *ended)
-{
-	u64 flags = irq_save();
-	size_t count = 0;
-
-	while (!*ended && tty.read < tty.complete) {
-		u16 c = tty.input[tty.read % INPUT_SIZE];
-		/* End-of-file right after the last byte that fits ends this line, not the next one. */
-		if (count == size && c != END_OF_FILE)
-			break;
-		tty.read++;
-		if (c != END_OF_FILE)
-			to[count++] = c;
-		*ended = local(ICANON) && (c == '\n' || c == END_OF_FILE);
-	}
-	irq_restore(flags);
-	return count;
-}
-
+/* A line, or what is there; of a long one the next piece. With interrupts off: a key may empty the input. */
 static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	u8 piece[256];
-	size_t done = 0, count;
-	bool ended = false;
+	size_t count = 0;
 
 	if (tty.complete == tty.read && size && file->flags & O_NONBLOCK)
 		return -EAGAIN;
 	if (size)
 		TRY(restart_if_interrupted(wait_event(&tty.can_read, tty.complete > tty.read)));
-	while (!ended && (count = take(piece, MIN(size - done, sizeof(piece)), &ended)) > 0) {
-		if (copy_to_user(buffer + done, piece, count))
-			return -EFAULT;
-		done += count;
+	u64 flags = irq_save();
+	for (bool ended = false; !ended && tty.read < tty.complete && count < MIN(size, sizeof(piece));) {
+		u16 c = tty.input[tty.read++ % INPUT_SIZE];
+		if (c != END_OF_FILE)
+			piece[count++] = c;
+		ended = local(ICANON) && (c == '\n' || c == END_OF_FILE);
 	}
-	return done;
+	irq_restore(flags);
+	return copy_to_user(buffer, piece, count) ? -EFAULT : (ssize_t)count;
 }
 
 static ssize_t tty_write(struct file *file, const void *buffer, size_t size, u64 *position)
 {
-	u8 piece[256];
-
-	for (size_t done = 0; done < size;) {
-		size_t count = MIN(size - done, sizeof(piece));
-		if (copy_from_user(piece, buffer + done, count))
+	for (size_t done = 0; done < size; done++) {
+		u8 c;
+		if (copy_from_user(&c, buffer + done, 1))
 			return done ? (ssize_t)done : -EFAULT;
-		for (size_t i = 0; i < count; i++)
-			put(piece[i]);
-		done += count;
+		put(c);
 	}
 	return size;
 }
 
 static u32 tty_poll(struct file *file)
 {
-	return POLLOUT | POLLWRNORM | (tty.complete > tty.read ? POLLIN | POLLRDNORM : 0);
-}
-
-static long set_mode(const void *user, bool flush)
-{
-	struct termios mode;
-	if (copy_from_user(&mode, user, sizeof(mode)))
-		return -EFAULT;
-	u64 flags = irq_save();
-	tty.mode = mode;
-	if (flush)
-		tty.read = tty.complete = tty.written;
-	if (!local(ICANON))
-		complete_input();
-	irq_restore(flags);
-	return 0;
+	return POLLOUT | (tty.complete > tty.read ? POLLIN : 0);
 }
 
 static long tty_ioctl(struct file *file, u32 request, u64 argument)
@@ -205,7 +166,11 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 	case TCSETS:
 	case TCSETSW:			/* output never waits */
 	case TCSETSF:
-		return set_mode(user, request == TCSETSF);
+		if (copy_from_user(&tty.mode, user, sizeof(tty.mode)))
+			return -EFAULT;
+		if (!local(ICANON))
+			complete_input();
+		return 0;
 	case TIOCGWINSZ:
 		return copy_to_user(user, &window, sizeof(window));
 	case TIOCGPGRP:
@@ -217,8 +182,5 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 }
 
 const struct file_operations tty_operations = {
-	.read = tty_read,
-	.write = tty_write,
-	.poll = tty_poll,
-	.ioctl = tty_ioctl,
+	.read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl,
 };

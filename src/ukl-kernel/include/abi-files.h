@@ -46,8 +46,8 @@ struct directory_record { u64 inode, next; u16 size; u8 type; char name[]; } __a
 
 struct iovec { void *base; u64 size; };
 struct pollfd { s32 descriptor; u16 events, found; };
-enum { POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32, POLLRDNORM = 64,
-       POLLWRNORM = 256, POLLRDHUP = 0x2000 };
+enum { POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32,
+       POLLRDHUP = 0x2000 };
 
 enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_NONBLOCK = O_NONBLOCK, SOCK_CLOEXEC = O_CLOEXEC };
 enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000 };

@@ -41,7 +41,8 @@ struct inode {
 	u64 number;			/* st_ino */
 	u64 size;			/* bytes */
 	u64 device;			/* st_rdev */
-	u64 accessed, modified;		/* ns since 1970 */
+	u64 modified;			/* ns since 1970; stands for the other times too */
+	const struct file_operations *operations;	/* of its files; NULL: cannot be opened */
 	struct entry *name;		/* the latest of its names; NULL: none (root, unlinked, anonymous) */
 	union {
 		struct {		/* regular file: fs/content.c */
@@ -77,7 +78,7 @@ struct inode *root_directory(void);	/* referenced */
 long inode_path(struct inode *inode, char *to, size_t size);	/* absolute path; its length, -ENOENT, -ERANGE */
 
 /* Descriptors: fs/descriptors.c. */
-struct file *file_create(struct inode *inode, const struct file_operations *operations, u32 flags); /* references both */
+struct file *file_create(struct inode *inode, u32 flags);	/* references the inode; NULL: no memory */
 static inline void file_ref(struct file *file) { file->references++; }
 void file_unref(struct file *file);
 struct file *file_get(int descriptor);	/* not referenced; NULL: no such descriptor */

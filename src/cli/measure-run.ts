@@ -133,7 +133,10 @@ async function measurePackage(options: MeasureOptions, command: string): Promise
 /** A function call is what system calls are compared with: it comes with the empty one. */
 function wantedBy({ calls, payloads }: MeasureOptions): (call: string, payload: number) => boolean {
   const names = calls && new Set(calls.includes("empty") ? [...calls, "function"] : calls);
-  return (call, payload) => (names?.has(call) ?? true) && (payloads?.includes(payload) ?? true);
+  // A call that has no payload is not left out by --payload when it is asked for by name.
+  return (call, payload) =>
+    (names?.has(call) ?? true) &&
+    (payloads === undefined || payloads.includes(payload) || (payload === 0 && names !== undefined));
 }
 
 /** Before anything is run. @throws UserError */

@@ -152,3 +152,9 @@ describe("what cannot be measured is told in one line, exit code 2", () => {
     expect(existsSync(join(cli.work, "left.html"))).toBe(false);
   });
 });
+test("a call without a payload that is named is measured beside --payload", async () => {
+  const args = ["measure", "--link", "ukl-byp", "--calls", "getppid,read", "--payload", "256", "--json"];
+  const { stdout } = await cli.run(args);
+  const [image] = (JSON.parse(stdout) as { images: { rows: { call: string; payload: number }[] }[] }).images;
+  expect(image!.rows.map(({ call, payload }) => `${call} ${payload}`)).toEqual(["getppid 0", "read 256"]);
+});

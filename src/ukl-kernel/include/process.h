@@ -6,8 +6,6 @@
 #include "arch.h"
 #include "mm.h"
 
-
-
 struct file;
 struct inode;
 
@@ -23,51 +21,40 @@ struct files {
 };
 
 #define SIGNALS 64
-struct signal_actions { u32 references; struct kernel_sigaction action[SIGNALS]; };
-
-/* What siginfo_t tells the handler; which fields count depends on the signal and its code. */
+/* The beginning of Linux's siginfo_t; the signal says which of the union counts. */
 struct signal_info {
-	s32 signal, code;
-	s32 pid, uid, status;		/* kill, SIGCHLD */
-	u32 trap, error;		/* faults: vector and error code */
-	u64 address;			/* faults: si_addr; rt_sigqueueinfo: si_value */
+	s32 signal, error, code, pad;
+	union {
+		struct { s32 pid, uid, status; };	/* kill, SIGCHLD */
+		u64 address;				/* faults */
+	};
 };
-/* Signals sent and not yet delivered: bit n-1, and an entry with what is known of each. */
-struct signal_queue { u64 bits; struct list entries; };
-
-enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE };
+/* Signals sent and not yet delivered: bit n-1. What is known of one is kept of the last one only. */
+struct signal_set { u64 bits; struct signal_info last; };
 
 /* A thread group. */
 struct process {
-	int pid, parent_pid, group, session;
-	enum process_state state;
+	int pid, parent_pid, group;
 	bool ring0;			/* its threads run at CPL 0 */
-	int exit_status;		/* as wait4 reports it */
-	int exit_signal;		/* to the parent at the end: SIGCHLD, or what clone asked for */
-	int nice;
 	bool exiting;			/* every thread is on its way to its end */
-	bool stopped;			/* by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU */
-	int stop_signal;		/* that stopped or continued it last */
-	bool stop_unreported, continue_unreported;	/* wait4 has not told the parent yet */
-	bool has_executed;		/* execve since fork: setpgid by the parent is too late */
+	bool zombie;			/* all have ended; wait4 has not told the parent yet */
+	int exit_status;		/* as wait4 reports it */
+	u32 umask;
 	struct process *parent;
 	struct list children, sibling;
 	struct list threads;
 	struct list link;		/* in all_processes */
 	struct space *space;
 	struct files *files;
-	struct signal_actions *actions;
 	struct inode *directory;	/* current; referenced */
 	struct inode *executable;	/* /proc/self/exe: busybox starts its own commands by it; referenced; may be NULL */
-	u32 umask;
-	struct signal_queue pending;	/* signals for any thread */
-	struct wait_queue child_exit;	/* wait4 waits here for a child's end or stop */
-	struct wait_queue changed;	/* a thread ended, a vfork child let go, or SIGCONT came */
+	struct kernel_sigaction actions[SIGNALS];
+	struct signal_set pending;	/* signals for any thread */
+	struct wait_queue child_exit;	/* wait4 waits here for a child's end */
+	struct wait_queue changed;	/* a thread ended, or a vfork child let go */
 	struct thread *vfork_parent;	/* the thread that waits until this process calls execve or exits */
-	u64 run_time, children_run_time;	/* ns of processor time; of children that were waited for */
-	u64 start_time;			/* ns since boot */
 	u64 alarm_deadline, alarm_interval;	/* ITIMER_REAL, ns; 0: off */
-	char name[16];
+	char name[16];			/* of the program, for messages */
 };
 
 enum thread_state { THREAD_READY, THREAD_WAITING, THREAD_DEAD };
@@ -85,18 +72,14 @@ struct thread {
 	struct list sleep;		/* among the sleepers while it has a wake_time */
 	u64 fs_base;
 	u64 signal_mask, saved_mask;
-	u64 signals_awaited;		/* by rt_sigtimedwait: they end its wait although blocked */
-	struct signal_queue pending;	/* signals for this thread alone */
+	struct signal_set pending;	/* signals for this thread alone */
 	bool restore_mask;		/* sigsuspend: saved_mask comes back after the handler */
 	u64 wake_time;			/* ns; 0: no timeout */
 	bool timed_out;
 	bool exiting;			/* ends on the way back to the application; no wait holds it up */
 	bool vfork_waiting;		/* its vfork child still uses the address space */
-	u64 clear_child_tid, robust_list;	/* addresses in the application; 0: none */
-	const void *futex_where;	/* what it waits for while among the futex waiters */
-	u64 futex_address;
-	u32 futex_bits;
-	u64 run_started, run_time;	/* ns: when it got the processor; total up to then */
+	u64 clear_child_tid;		/* address in the application; 0: none */
+	u64 futex_address;		/* that it waits for while among the futex waiters; 0: it was woken */
 	u64 unmap_start, unmap_size;	/* its own stack, which it gave back while it needed it: sys_munmap() */
 	struct space *last_space;	/* dead, the last of its process: the address space to be freed */
 	struct process *last_process;	/* and the process, if nobody waits for it */
@@ -183,11 +166,13 @@ void wake_all(struct wait_queue *queue);
 void wake_one(struct wait_queue *queue);
 static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue->waiters); }
 
-/* process/process.c, fork.c, exec.c, exit.c */
+/* process/process.c, fork.c, exit.c */
 extern struct list all_processes;
 struct process *process_find(int pid);
 struct thread *thread_find(int tid);
 int pid_allocate(void);
+void process_init(struct process *process);
+void thread_init(struct thread *thread, struct process *process);
 struct process *process_create(struct process *parent, int pid);	/* NULL: no memory */
 struct thread *thread_create(struct process *process, int tid);	/* not yet ready to run; NULL: no memory */
 void thread_free(struct thread *thread);
@@ -195,48 +180,45 @@ void process_release(struct process *process);
 void process_free(struct process *process);
 void vfork_release(struct process *child);	/* its address space is the parent's alone again */
 void threads_end_others(struct process *process);	/* asks every other thread of it to end */
-void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
 NORETURN void process_exit(int status);	/* the whole group; `status` as wait4 reports it */
 NORETURN void thread_exit(int status);
-void process_stopped_changed(struct process *process, int signal);	/* tells the parent */
 
-/* process/elf.c, exec.c */
+/* process/elf.c, exec.c, init.c */
+#define STACK_SIZE	(8UL << 20)
 struct elf_program { u64 entry, headers, header_size, header_count, heap_start; };
-struct program_strings { char *text; u64 used, capacity; u32 argc, envc; };	/* argv, then envp, NUL-terminated */
-long elf_check(struct file *file, const char *path);	/* 0, or why it cannot be executed */
-long elf_load(struct file *file, struct space *space, struct elf_program *program);
+struct program_strings { char *text; u64 used; u32 argc, envc; };	/* argv, then envp, NUL-terminated */
+ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset);
+/* Maps the file's segments in the new address space. -ENOEXEC, -ENOENT (dynamic), -ENOMEM. */
+long elf_load(struct file *file, const char *path, struct space *space, struct elf_program *program);
 void linked_program(struct elf_program *program);
-long strings_add(struct program_strings *strings, const char *s);
-void strings_free(struct program_strings *strings);
-/* Makes the stack of a program in the current address space; the first RSP, or negative errno. */
-long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path);
+long strings_add(struct program_strings *strings, const char *s, u32 *count);
+/* Opens the file to execute for `path`. Of a script, the interpreter, after adding what comes before its arguments. */
+long program_open(const char *path, struct program_strings *strings, struct file **result);
+/* Begins the program in place of the current process's. Returns if it cannot; frees nothing then. */
+long program_execute(struct file *file, const char *path, struct program_strings *strings);
 /* Stack and heap of a program. */
 long program_space(struct space *space, const struct elf_program *program);
-/* Begins the program at `path` in place of the current process's. Returns if it cannot; frees the strings. */
-long program_execute(const char *path, struct program_strings *strings);
+/* Makes the stack of a program in the current address space; the first RSP, or -EFAULT: no memory. */
+long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path);
 NORETURN void thread_restart(const struct registers *registers);
+void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
 
 /* process/time.c */
-u64 timespec_ns(const struct timespec *time);	/* saturates */
-u64 deadline_of_realtime(u64 ns);		/* time_now() when time_of_day() will be `ns` */
+long timespec_read(const struct timespec *user, u64 *ns);	/* saturates; -EFAULT, -EINVAL */
+u64 deadline_of(u64 ns, bool absolute, bool realtime);	/* for wait_event_until: never 0 */
 
 /* process/futex.c */
-long futex_wake(u64 address, u32 count, u32 bits);
-void robust_list_release(struct thread *thread);
+long futex_wake(u64 address, u32 count);
 
-/* process/signal.c */
+/* process/signal.c, signal-frame.c */
+/* To one thread, or, if NULL, to any of the process. */
+void signal_post(struct process *process, struct thread *thread, const struct signal_info *info);
 void signal_send(struct process *process, int signal);
 void signal_send_thread(struct thread *thread, int signal);
-void signal_queue_init(struct signal_queue *queue);
-void signal_queue_clear(struct signal_queue *queue, u64 signals);
-bool signal_queue_take(struct signal_queue *queue, u64 wanted, struct signal_info *info);
-void signal_post(struct process *process, const struct signal_info *info);
-void signal_post_thread(struct thread *thread, const struct signal_info *info);
-long signal_info_to_user(void *to, const struct signal_info *info);	/* as a siginfo_t */
+void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */
+bool signal_pending(struct thread *thread);	/* an unblocked one that is not ignored, or its end */
 long signal_frame_push(struct registers *frame, const struct signal_info *info,
 		       const struct kernel_sigaction *action, u64 mask);
-void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */
-bool signal_pending(struct thread *thread);	/* an unblocked one that is not ignored */
 /* A fault of the current thread (SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP): handler, death, or panic. */
 void signal_fault(struct registers *frame, int signal, int code, u64 address);
 /* Work on the way back to the application: signals, rescheduling. From entry code, IF=0 on return. */

@@ -27,24 +27,21 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(293, pipe2) _(316, unsupported) _(332, unsupported) _(439, faccessat2)
 
 /* process/ and mm/ */
-#define PROCESS_SYSTEM_CALLS(_)                                                                         \
-	_(9, mmap) _(10, mprotect) _(11, munmap) _(12, brk) _(13, rt_sigaction) _(14, rt_sigprocmask)       \
-	_(15, rt_sigreturn) _(24, sched_yield) _(25, unsupported) _(28, unsupported) _(34, pause) _(35, nanosleep)   \
-	_(36, getitimer) _(37, alarm) _(38, setitimer) _(39, getpid) _(56, clone) _(57, fork) _(58, vfork)  \
-	_(59, execve) _(60, exit) _(61, wait4) _(62, kill) _(63, uname) _(96, gettimeofday)                 \
-	_(97, getrlimit) _(98, getrusage) _(99, sysinfo) _(100, times) _(102, getuid) _(104, getgid)        \
-	_(105, setuid) _(106, setgid) _(107, geteuid) _(108, getegid) _(109, setpgid) _(110, getppid)       \
-	_(111, getpgrp) _(112, setsid) _(113, setreuid) _(114, setregid) _(115, getgroups) _(116, setgroups) _(117, setresuid)                \
-	_(118, getresuid) _(119, setresgid) _(120, getresgid) _(121, getpgid) _(124, getsid)                \
-	_(127, rt_sigpending) _(128, rt_sigtimedwait) _(129, rt_sigqueueinfo) _(130, rt_sigsuspend)         \
-	_(131, sigaltstack) _(140, getpriority) _(141, setpriority) _(142, sched_setparam)                  \
-	_(143, sched_getparam) _(144, sched_setscheduler) _(145, sched_getscheduler)                        \
-	_(146, sched_get_priority_max) _(147, sched_get_priority_min) _(203, sched_setaffinity)             \
-	_(157, prctl) _(158, arch_prctl) _(160, setrlimit) _(169, reboot) _(186, gettid) _(200, tkill)      \
-	_(201, time) _(202, futex) _(204, sched_getaffinity) _(218, set_tid_address) _(228, clock_gettime)  \
-	_(229, clock_getres) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(247, waitid)       \
-	_(273, set_robust_list) _(274, get_robust_list) _(302, prlimit64) _(309, getcpu) _(318, getrandom) _(334, rseq)             \
-	_(435, clone3) _(SYS_EMPTY, empty)
+#define PROCESS_SYSTEM_CALLS(_) \
+	_(9, mmap) _(10, mprotect) _(11, munmap) _(12, brk) _(25, unsupported) _(28, unsupported) \
+	_(13, rt_sigaction) _(14, rt_sigprocmask) _(15, rt_sigreturn) _(24, sched_yield) _(34, pause) \
+	_(35, nanosleep) _(37, alarm) _(38, setitimer) _(39, getpid) _(56, clone) _(57, fork) _(58, vfork) \
+	_(59, execve) _(60, exit) _(61, wait4) _(62, kill) _(63, uname) _(96, gettimeofday) _(99, sysinfo) \
+	_(102, accepted) _(104, accepted) _(105, accepted) _(106, accepted) _(107, accepted) \
+	_(108, accepted) _(109, setpgid) _(110, getppid) _(111, getpgrp) _(112, setsid) _(113, accepted) \
+	_(114, accepted) _(115, accepted) _(116, accepted) _(117, accepted) _(119, accepted) _(121, getpgid) \
+	_(130, rt_sigsuspend) _(131, sigaltstack) _(157, prctl) _(158, arch_prctl) _(169, reboot) \
+	_(186, gettid) _(200, tkill) _(201, time) _(202, futex) _(218, set_tid_address) \
+	_(228, clock_gettime) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(302, prlimit64) \
+	_(318, getrandom) _(SYS_EMPTY, empty) \
+	_(97, unsupported) _(98, unsupported) _(160, unsupported) _(203, unsupported) \
+	_(204, unsupported) _(273, unsupported) _(309, unsupported) _(334, unsupported) \
+	_(435, unsupported)
 
 /*
  * Calls that common programs try and do without: `_(number, unsupported)` in either list gives ENOSYS without the

@@ -24,44 +24,49 @@ enum { SEGMENTS_MAX = 32 };
 #define PIE_BASE	0x0000555555554000UL	/* where Linux puts them without randomisation */
 #define LINKED_HEAP	0x0000000010000000UL
 
-static ssize_t read_at(struct file *file, void *to, size_t size, u64 offset)
+ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset)
 {
 	return file->operations->read_kernel ? file->operations->read_kernel(file, to, size, offset) : -EACCES;
 }
 
 static long read_headers(struct file *file, struct elf_header *header, struct elf_segment *segments)
 {
-	size_t size;
+	ssize_t size;
 
-	if (read_at(file, header, sizeof *header, 0) != sizeof *header || memcmp(header->ident, "\177ELF", 4) != 0)
-		return -ENOEXEC;
-	if (header->ident[4] != ELFCLASS64 || header->ident[5] != ELFDATA2LSB || header->machine != EM_X86_64 ||
-	    (header->type != ET_EXEC && header->type != ET_DYN))
-		return -ENOEXEC;
-	if (header->program_header_size != sizeof *segments || header->program_header_count == 0 ||
-	    header->program_header_count > SEGMENTS_MAX)
+	if (file_read_kernel(file, header, sizeof *header, 0) != sizeof *header ||
+	    memcmp(header->ident, "\177ELF", 4) != 0 || header->ident[4] != ELFCLASS64 ||
+	    header->ident[5] != ELFDATA2LSB || header->machine != EM_X86_64 ||
+	    (header->type != ET_EXEC && header->type != ET_DYN) || header->program_header_size != sizeof *segments ||
+	    header->program_header_count == 0 || header->program_header_count > SEGMENTS_MAX)
 		return -ENOEXEC;
 	size = header->program_header_count * sizeof *segments;
-	return read_at(file, segments, size, header->program_headers) == (ssize_t)size ? 0 : -ENOEXEC;
+	return file_read_kernel(file, segments, size, header->program_headers) == size ? 0 : -ENOEXEC;
 }
 
-static bool segment_fits(const struct elf_segment *segment, u64 base)
+/* Pages come from the file when they are touched. */
+static long map_segment(struct file *file, struct space *space, const struct elf_segment *segment, u64 base)
 {
-	u64 start = base + segment->address;
+	u64 address = base + segment->address, before = address % PAGE_SIZE;
+	u32 flags = (segment->flags & PF_R ? REGION_READ : 0) | (segment->flags & PF_W ? REGION_WRITE : 0) |
+		    (segment->flags & PF_X ? REGION_EXECUTE : 0);
 
-	return segment->memory_size >= segment->file_size && segment->memory_size <= USER_TOP && start <= USER_TOP &&
-	       start + segment->memory_size <= USER_TOP && start >= PAGE_SIZE &&
-	       (segment->address - segment->offset) % PAGE_SIZE == 0;
+	if (segment->memory_size < segment->file_size || segment->memory_size > USER_TOP || address > USER_TOP ||
+	    address + segment->memory_size > USER_TOP || address < PAGE_SIZE ||
+	    (segment->address - segment->offset) % PAGE_SIZE != 0)
+		return -ENOEXEC;
+	return space_map(space, address - before, ALIGN_UP(before + segment->memory_size, PAGE_SIZE), flags, file,
+			 segment->offset - before, segment->file_size + before);
 }
 
-static u64 base_of(const struct elf_header *header) { return header->type == ET_DYN ? PIE_BASE : 0; }
-
-long elf_check(struct file *file, const char *path)
+long elf_load(struct file *file, const char *path, struct space *space, struct elf_program *program)
 {
-	struct elf_header header;
+	struct elf_header header = {};
 	struct elf_segment segments[SEGMENTS_MAX];
 	long result = read_headers(file, &header, segments);
+	u64 base = header.type == ET_DYN ? PIE_BASE : 0;
 
+	*program = (struct elf_program){ .entry = base + header.entry, .header_size = sizeof *segments,
+		.header_count = header.program_header_count };
 	for (int i = 0; result == 0 && i < header.program_header_count; i++) {
 		const struct elf_segment *segment = &segments[i];
 
@@ -69,48 +74,14 @@ long elf_check(struct file *file, const char *path)
 			printk("ukl-kernel: %s is dynamically linked; link it with -static\n", path);
 			return -ENOENT;		/* as where its interpreter is missing */
 		}
-		if (segment->type == PT_LOAD && !segment_fits(segment, base_of(&header)))
-			return -ENOEXEC;
-	}
-	return result;
-}
-
-static u32 region_flags(u32 segment_flags)
-{
-	return (segment_flags & PF_R ? REGION_READ : 0) | (segment_flags & PF_W ? REGION_WRITE : 0) |
-	       (segment_flags & PF_X ? REGION_EXECUTE : 0);
-}
-
-/* Pages come from the file when they are touched. */
-long elf_load(struct file *file, struct space *space, struct elf_program *program)
-{
-	struct elf_header header;
-	struct elf_segment segments[SEGMENTS_MAX];
-	long result = read_headers(file, &header, segments);
-	u64 base = base_of(&header);
-
-	if (result != 0)
-		return result;
-	*program = (struct elf_program){ .entry = base + header.entry, .header_size = sizeof *segments,
-		.header_count = header.program_header_count };
-	for (int i = 0; i < header.program_header_count; i++) {
-		const struct elf_segment *segment = &segments[i];
-		u64 start = ALIGN_DOWN(base + segment->address, PAGE_SIZE);
-		u64 end = ALIGN_UP(base + segment->address + segment->memory_size, PAGE_SIZE);
-		u64 before = segment->address % PAGE_SIZE;
-
 		if (segment->type != PT_LOAD || segment->memory_size == 0)
 			continue;
-		result = space_map(space, start, end - start, region_flags(segment->flags), file,
-				   segment->offset - before, segment->file_size + before);
-		if (result != 0)
-			return result;
-		if (header.program_headers >= segment->offset &&
-		    header.program_headers < segment->offset + segment->file_size)
+		result = map_segment(file, space, segment, base);
+		if (header.program_headers - segment->offset < segment->file_size)
 			program->headers = base + segment->address + header.program_headers - segment->offset;
-		program->heap_start = MAX(program->heap_start, end);
+		program->heap_start = ALIGN_UP(base + segment->address + segment->memory_size, PAGE_SIZE);
 	}
-	return program->heap_start == 0 ? -ENOEXEC : 0;
+	return result == 0 && program->heap_start == 0 ? -ENOEXEC : result;
 }
 
 #if LINKED_APPLICATION

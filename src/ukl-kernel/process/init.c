@@ -2,6 +2,8 @@
 #include "file.h"
 #include "process.h"
 
+enum { WORD_MAX = 256 };
+
 static const char *first_command_line;
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n'; }
@@ -22,63 +24,76 @@ static bool next_word(const char **line, char *word, size_t size)
 	return true;
 }
 
-/* Words after `--` are arguments of process 1; before it, `init=PATH` is for us, NAME=VALUE for the environment. */
-static void first_strings(struct program_strings *strings, char *path, size_t path_size)
+/* argv[0] is there already, and what a script needs. What follows `--` on the command line are arguments too. */
+static void first_strings(struct program_strings *strings)
 {
-	const char *line = first_command_line, *arguments = NULL;
-	char word[256];
+	static const char *const environment[] = { "HOME=/", "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=vt102" };
+	const char *line = first_command_line;
+	bool arguments = false;
+	char word[WORD_MAX];
 
-	while (!arguments && next_word(&line, word, sizeof word)) {
-		if (strcmp(word, "--") == 0)
-			arguments = line;
-		else if (strncmp(word, "init=", 5) == 0)
-			strlcpy(path, word + 5, path_size);
+	while (next_word(&line, word, sizeof word)) {
+		if (arguments)
+			strings_add(strings, word, &strings->argc);
+		arguments = arguments || strcmp(word, "--") == 0;
 	}
-	strings_add(strings, LINKED_APPLICATION ? "init" : path);
-	strings->argc = 1;
-	while (arguments && next_word(&arguments, word, sizeof word)) {
-		strings_add(strings, word);
-		strings->argc++;
-	}
-	strings_add(strings, "HOME=/");
-	strings_add(strings, "PATH=/bin:/sbin:/usr/bin:/usr/sbin");
-	strings_add(strings, "TERM=vt102");
-	strings->envc = 3;
+	for (u32 i = 0; i < ARRAY_SIZE(environment); i++)
+		strings_add(strings, environment[i], &strings->envc);
 }
 
+/* Process 1's thread begins here, in the kernel, and leaves for the application. */
 #if LINKED_APPLICATION
-NORETURN static void start_linked(struct program_strings *strings)
+NORETURN static void first_program(void)
 {
 	struct process *process = current_process();
+	struct program_strings strings = {};
 	struct elf_program program;
 	struct registers registers;
 	long rsp;
 
+	strings_add(&strings, "init", &strings.argc);
+	first_strings(&strings);
 	linked_program(&program);
 	rsp = program_space(process->space, &program);
 	if (rsp == 0)
-		rsp = program_stack(strings, &program, "init");
+		rsp = program_stack(&strings, &program, "init");
 	if (rsp < 0)
 		panic(NULL, "no memory for the application's stack");
-	strings_free(strings);
+	kfree(strings.text);
 	registers_init(&registers, true, program.entry, rsp);
 	thread_restart(&registers);
 }
-#endif
+#else
+/* Where a program is named by a file: init=PATH, else /init. */
+static void first_path(char *path, size_t size)
+{
+	const char *line = first_command_line;
+	char word[WORD_MAX];
 
-/* Process 1's thread begins here, in the kernel, and leaves for the application. */
+	strlcpy(path, "/init", size);
+	while (next_word(&line, word, sizeof word) && strcmp(word, "--") != 0)
+		if (strncmp(word, "init=", 5) == 0)
+			strlcpy(path, word + 5, size);
+}
+
 NORETURN static void first_program(void)
 {
 	struct program_strings strings = {};
-	char path[256] = "/init";
+	struct file *file;
+	char path[WORD_MAX];
+	long error;
 
-	first_strings(&strings, path, sizeof path);
-#if LINKED_APPLICATION
-	start_linked(&strings);
-#else
-	panic(NULL, "cannot run %s: error %ld", path, -program_execute(path, &strings));
-#endif
+	first_path(path, sizeof path);
+	error = program_open(path, &strings, &file);
+	if (error == 0) {
+		if (strings.argc == 0)
+			strings_add(&strings, path, &strings.argc);
+		first_strings(&strings);
+		error = program_execute(file, path, &strings);
+	}
+	panic(NULL, "cannot run %s: error %ld", path, -error);
 }
+#endif
 
 void process_start_first(const char *command_line)
 {
@@ -92,11 +107,9 @@ void process_start_first(const char *command_line)
 	process->ring0 = RING0_APPLICATION;
 	process->space = space_create();
 	process->files = files_create();
-	process->actions = kmalloc(sizeof *process->actions);
 	process->directory = root_directory();
-	if (!process->space || !process->files || !process->actions || console_open(process->files) < 0)
+	if (!process->space || !process->files || console_open(process->files) < 0)
 		panic(NULL, "no memory for process 1");
-	process->actions->references = 1;
 	strlcpy(process->name, "init", sizeof process->name);
 	/* As after a CALL, below the frame with which it is started. */
 	registers_init(&registers, true, (u64)first_program, thread->kernel_stack_top - 1024 - 8);

@@ -28,13 +28,13 @@ struct thread *thread_find(int tid)
 	return NULL;
 }
 
-/* A number that no process, thread, group or session has. */
+/* A number that no process, thread or group has. */
 static bool pid_used(int pid)
 {
 	struct process *process;
 
 	list_for_each(process, &all_processes, link)
-		if (process->pid == pid || process->group == pid || process->session == pid)
+		if (process->pid == pid || process->group == pid)
 			return true;
 	return thread_find(pid) != NULL;
 }
@@ -49,22 +49,25 @@ int pid_allocate(void)
 	return last;
 }
 
+void process_init(struct process *process)
+{
+	process->umask = 022;
+	list_init(&process->children);
+	list_init(&process->sibling);
+	list_init(&process->threads);
+	list_init(&process->link);
+	wait_queue_init(&process->child_exit);
+	wait_queue_init(&process->changed);
+}
+
 struct process *process_create(struct process *parent, int pid)
 {
 	struct process *process = kmalloc(sizeof *process);
 
 	if (!process)
 		return NULL;
-	process->pid = process->group = process->session = pid;
-	process->exit_signal = SIGCHLD;
-	process->umask = 022;
-	process->start_time = time_now();
-	list_init(&process->children);
-	list_init(&process->sibling);
-	list_init(&process->threads);
-	signal_queue_init(&process->pending);
-	wait_queue_init(&process->child_exit);
-	wait_queue_init(&process->changed);
+	process_init(process);
+	process->pid = process->group = pid;
 	if (parent) {
 		process->parent = parent;
 		process->parent_pid = parent->pid;
@@ -79,14 +82,11 @@ void process_release(struct process *process)
 {
 	if (process->files)
 		files_unref(process->files);
-	if (process->actions && --process->actions->references == 0)
-		kfree(process->actions);
 	if (process->directory)
 		inode_unref(process->directory);
 	if (process->executable)
 		inode_unref(process->executable);
 	process->files = NULL;
-	process->actions = NULL;
 	process->directory = process->executable = NULL;
 }
 
@@ -96,10 +96,19 @@ void process_free(struct process *process)
 	process_release(process);
 	if (process->space)
 		space_unref(process->space);
-	signal_queue_clear(&process->pending, ~0UL);
 	list_remove(&process->sibling);
 	list_remove(&process->link);
 	kfree(process);
+}
+
+void thread_init(struct thread *thread, struct process *process)
+{
+	thread->process = process;
+	thread->signal_stack.flags = SS_DISABLE;
+	list_init(&thread->run);
+	list_init(&thread->wait);
+	list_init(&thread->sleep);
+	list_add_tail(&process->threads, &thread->in_process);
 }
 
 struct thread *thread_create(struct process *process, int tid)
@@ -113,17 +122,11 @@ struct thread *thread_create(struct process *process, int tid)
 		return NULL;
 	}
 	ASSERT(((u64)thread->fpu & 15) == 0);	/* FXSAVE wants it (SDM vol. 1 10.5.1) */
+	thread_init(thread, process);
 	thread->tid = tid;
-	thread->process = process;
 	thread->kernel_stack_top = (u64)stack + KERNEL_STACK_SIZE;
 	thread->state = THREAD_WAITING;
-	thread->signal_stack.flags = SS_DISABLE;
-	list_init(&thread->run);
-	list_init(&thread->wait);
-	list_init(&thread->sleep);
-	signal_queue_init(&thread->pending);
 	fpu_init(thread->fpu);
-	list_add_tail(&process->threads, &thread->in_process);
 	return thread;
 }
 
@@ -131,7 +134,6 @@ struct thread *thread_create(struct process *process, int tid)
 void thread_free(struct thread *thread)
 {
 	list_remove(&thread->in_process);
-	signal_queue_clear(&thread->pending, ~0UL);
 	if (thread->last_space)
 		space_unref(thread->last_space);
 	if (thread->last_process)

@@ -18,20 +18,9 @@ static struct thread idle_thread;
 
 void scheduler_init(void)
 {
-	list_init(&idle_process.children);
-	list_init(&idle_process.sibling);
-	list_init(&idle_process.threads);
-	list_init(&idle_process.link);
-	signal_queue_init(&idle_process.pending);
-	wait_queue_init(&idle_process.child_exit);
-	wait_queue_init(&idle_process.changed);
+	process_init(&idle_process);
 	strlcpy(idle_process.name, "idle", sizeof idle_process.name);
-
-	idle_thread.process = &idle_process;
-	list_init(&idle_thread.run);
-	list_init(&idle_thread.wait);
-	list_init(&idle_thread.sleep);
-	signal_queue_init(&idle_thread.pending);
+	thread_init(&idle_thread, &idle_process);
 	percpu_adopt(&idle_thread);
 }
 
@@ -44,16 +33,6 @@ static void free_the_dead(void)
 		list_remove(&thread->run);
 		thread_free(thread);
 	}
-}
-
-static void account(struct thread *from, struct thread *to)
-{
-	u64 now = time_now();
-	u64 ran = now - from->run_started;
-
-	from->run_time += ran;
-	from->process->run_time += ran;
-	to->run_started = now;
 }
 
 void schedule(void)
@@ -71,10 +50,8 @@ void schedule(void)
 		to = list_entry(run_queue.next, struct thread, run);
 		list_remove(&to->run);
 	}
-	if (to != from) {
-		account(from, to);
+	if (to != from)
 		switch_to(from, to);
-	}
 	irq_restore(flags);
 }
 
@@ -107,10 +84,9 @@ void scheduler_tick(void)
 		}
 	list_for_each(process, &all_processes, link)
 		if (process->alarm_deadline != 0 && process->alarm_deadline <= now) {
-			u64 interval = process->alarm_interval;
-			u64 missed = interval == 0 ? 0 : (now - process->alarm_deadline) / interval;
+			u64 late = now - process->alarm_deadline, interval = process->alarm_interval;
 
-			process->alarm_deadline = interval == 0 ? 0 : process->alarm_deadline + (missed + 1) * interval;
+			process->alarm_deadline = interval == 0 ? 0 : now + interval - late % interval;
 			signal_send(process, SIGALRM);
 		}
 	if (!list_empty(&run_queue))

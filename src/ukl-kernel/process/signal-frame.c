@@ -19,21 +19,11 @@ struct user_context {
 	u64 mask;
 };
 
-/* siginfo_t; the union's layout depends on signal and code. */
-struct user_signal_info {
-	s32 signal, error, code, pad;
-	union {
-		struct { s32 pid, uid; u64 value; } sent;
-		struct { s32 pid, uid, status, pad; s64 user_time, system_time; } child;
-		struct { u64 address; } fault;
-		u64 size[14];
-	};
-};
-
 struct signal_frame {
 	u64 restorer;			/* the handler's return address */
 	struct user_context context;
-	struct user_signal_info info;
+	struct signal_info info;
+	u8 rest[128 - sizeof(struct signal_info)];	/* of siginfo_t */
 };
 
 enum { UC_SIGCONTEXT_SS = 2, UC_STRICT_RESTORE_SS = 4 };
@@ -66,10 +56,12 @@ static u32 signal_stack_flags(const struct thread *thread, u64 rsp)
 	return thread->signal_stack.flags & SS_DISABLE ? SS_DISABLE : on_signal_stack(thread, rsp) ? SS_ONSTACK : 0;
 }
 
+/* A fault's vector and error code are still in its frame. */
 static void fill_context(struct user_context *to, const struct registers *frame, const struct signal_info *info,
 			 u64 mask, u64 fpu)
 {
 	const struct thread *thread = current_thread();
+	bool fault = frame->vector > 0 && frame->vector < 32;
 
 	*to = (struct user_context){
 		.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
@@ -77,36 +69,12 @@ static void fill_context(struct user_context *to, const struct registers *frame,
 		.registers = {
 			frame->r8, frame->r9, frame->r10, frame->r11, frame->r12, frame->r13, frame->r14, frame->r15,
 			frame->rdi, frame->rsi, frame->rbp, frame->rbx, frame->rdx, frame->rax, frame->rcx, frame->rsp,
-			frame->rip, frame->rflags, frame->cs, 0, 0, frame->ss, info->error, info->trap, mask,
-			info->trap == 14 ? info->address : 0, fpu, {},
+			frame->rip, frame->rflags, frame->cs, 0, 0, frame->ss, fault ? frame->error : 0,
+			fault ? frame->vector : 0, mask, frame->vector == 14 ? info->address : 0, fpu, {},
 		},
 		.mask = mask,
 	};
 	to->stack.flags = signal_stack_flags(thread, frame->rsp);
-}
-
-static void fill_info(struct user_signal_info *to, const struct signal_info *info)
-{
-	*to = (struct user_signal_info){ .signal = info->signal, .code = info->code };
-	if (info->trap || (info->code > 0 && info->code < SI_KERNEL && info->signal != SIGCHLD)) {
-		to->fault.address = info->address;
-	} else if (info->signal == SIGCHLD && info->code > 0 && info->code < SI_KERNEL) {
-		to->child.pid = info->pid;
-		to->child.uid = info->uid;
-		to->child.status = info->status;
-	} else {
-		to->sent.pid = info->pid;
-		to->sent.uid = info->uid;
-		to->sent.value = info->address;
-	}
-}
-
-long signal_info_to_user(void *to, const struct signal_info *info)
-{
-	struct user_signal_info user;
-
-	fill_info(&user, info);
-	return copy_to_user(to, &user, sizeof user);
 }
 
 /* Makes the handler's frame and has `frame` return to the handler. Nonzero: the stack cannot be written. */
@@ -126,7 +94,8 @@ long signal_frame_push(struct registers *frame, const struct signal_info *info, 
 	at = ALIGN_DOWN(fpu - sizeof user, 16) - 8;
 	user.restorer = action->restorer;
 	fill_context(&user.context, frame, info, mask, fpu);
-	fill_info(&user.info, info);
+	user.info = *info;
+	memset(user.rest, 0, sizeof user.rest);
 	fpu_save(thread->fpu);
 	if (copy_to_user((void *)fpu, thread->fpu, FPU_SIZE) || copy_to_user((void *)at, &user, sizeof user))
 		return -EFAULT;

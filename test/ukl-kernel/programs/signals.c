@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t calls, last_code, depth, deepest;
-static volatile long last_address, last_value;
+static volatile long last_address;
 static volatile int last_pid;
 static sigjmp_buf back;
 
@@ -30,7 +30,6 @@ static void note(int signal, siginfo_t *info, void *context)
 	calls++;
 	last_code = info->si_code;
 	last_pid = info->si_pid;
-	last_value = info->si_value.sival_int;
 }
 
 static void fault(int signal, siginfo_t *info, void *context)
@@ -141,10 +140,7 @@ static void nest(int signal, siginfo_t *info, void *context)
 
 static void masks(void)
 {
-	sigset_t set, pending, old;
-	struct timespec soon = { 0, 20000000 };
-	siginfo_t info;
-	union sigval value = { .sival_int = 4711 };
+	sigset_t set, old;
 
 	handle(SIGUSR1, note, 0);
 	sigemptyset(&set);
@@ -153,35 +149,17 @@ static void masks(void)
 	calls = 0;
 	raise(SIGUSR1);
 	raise(SIGUSR1);
-	sigpending(&pending);
-	CHECK("a blocked signal stays pending", calls == 0 && sigismember(&pending, SIGUSR1));
+	CHECK("a blocked signal stays pending", calls == 0);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	CHECK("and comes once", calls == 1 && last_code == SI_TKILL && last_pid == getpid());
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	kill(getpid(), SIGUSR1);
 	sigsuspend(&old);
-	sigpending(&pending);
 	CHECK("sigsuspend lets it through and blocks it again", calls == 2 && last_code == SI_USER &&
 		sigprocmask(SIG_BLOCK, NULL, &old) == 0 && sigismember(&old, SIGUSR1));
 
-	sigqueue(getpid(), SIGUSR1, value);
-	CHECK("sigtimedwait takes a signal with its value", sigtimedwait(&set, &info, &soon) == SIGUSR1 &&
-		info.si_value.sival_int == 4711 && info.si_code == SI_QUEUE && calls == 2);
-	CHECK("sigtimedwait times out", sigtimedwait(&set, &info, &soon) == -1 && errno == EAGAIN);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGRTMIN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	handle(SIGRTMIN, note, 0);
-	calls = 0;
-	for (int i = 0; i < 3; i++) {
-		value.sival_int = i;
-		sigqueue(getpid(), SIGRTMIN, value);
-	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	CHECK("real-time signals queue", calls == 3 && last_value == 2);
 
 	deepest = calls = 0;
 	handle(SIGUSR1, nest, 0);

@@ -125,12 +125,6 @@ static void *wait_for_signal(void *unused)
 	return NULL;
 }
 
-static void *hold_and_die(void *robust)
-{
-	pthread_mutex_lock(robust);
-	return NULL;
-}
-
 static void *sleep_long(void *unused)
 {
 	(void)unused;
@@ -150,8 +144,6 @@ static void ends(void)
 {
 	pthread_t thread;
 	pthread_attr_t attributes;
-	pthread_mutexattr_t mutex_attributes;
-	pthread_mutex_t robust;
 	struct sigaction action = { .sa_handler = on_signal };
 	void *result;
 	int created = 0;
@@ -162,13 +154,6 @@ static void ends(void)
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	CHECK("pthread_kill reaches the thread", handled_by == 1);
-
-	pthread_mutexattr_init(&mutex_attributes);
-	pthread_mutexattr_setrobust(&mutex_attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&robust, &mutex_attributes);
-	pthread_create(&thread, NULL, hold_and_die, &robust);
-	pthread_join(thread, NULL);
-	CHECK("a robust mutex tells that its owner died", pthread_mutex_lock(&robust) == EOWNERDEAD);
 
 	pthread_create(&thread, NULL, sleep_long, NULL);
 	usleep(10000);

@@ -3,21 +3,16 @@
 #include "mm.h"
 
 enum {			/* the local APIC's registers, by offset */
-	LAPIC_TPR = 0x080, LAPIC_EOI = 0x0b0, LAPIC_SVR = 0x0f0, LAPIC_ISR = 0x100, LAPIC_LVT_TIMER = 0x320,
-	LAPIC_LVT_LINT0 = 0x350, LAPIC_LVT_LINT1 = 0x360, LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390,
-	LAPIC_TIMER_DIVIDE = 0x3e0,
-	SVR_ENABLE = 0x100,
-	LVT_MASKED = 0x10000, LVT_NMI = 0x400, LVT_PERIODIC = 0x20000,
-	DIVIDE_BY_16 = 3,
+	LAPIC_EOI = 0x0b0, LAPIC_SVR = 0x0f0, LAPIC_ISR = 0x100, LAPIC_LVT_TIMER = 0x320, LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390, LAPIC_TIMER_DIVIDE = 0x3e0,
+	SVR_ENABLE = 0x100, LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, DIVIDE_BY_16 = 3,
 
-	IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_REDIRECTION = 0x10,
-	IOAPIC_MASKED = 0x10000,
+	IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_REDIRECTION = 0x10, IOAPIC_MASKED = 0x10000,
 
 	PIC1_DATA = 0x21, PIC2_DATA = 0xa1, ISA_LINES = 16,
 };
 
-static void (*handlers[ISA_LINES])(void);
-static u32 timer_hertz;
+static void (*handlers[VECTORS_USED - VECTOR_ISA])(void);
 
 static volatile u32 *lapic(u32 offset) { return direct(LOCAL_APIC + offset); }
 
@@ -32,9 +27,7 @@ void apic_init(void)
 	outb(PIC1_DATA, 0xff);
 	outb(PIC2_DATA, 0xff);
 	*lapic(LAPIC_SVR) = SVR_ENABLE | VECTOR_SPURIOUS;
-	*lapic(LAPIC_TPR) = 0;
 	*lapic(LAPIC_LVT_LINT0) = LVT_MASKED;
-	*lapic(LAPIC_LVT_LINT1) = LVT_NMI;
 	*lapic(LAPIC_TIMER_DIVIDE) = DIVIDE_BY_16;
 	*lapic(LAPIC_LVT_TIMER) = LVT_MASKED;
 	*lapic(LAPIC_TIMER_INITIAL) = 0xffffffff;	/* runs, so that time_init can compare */
@@ -42,14 +35,13 @@ void apic_init(void)
 		io_apic_write(IOAPIC_REDIRECTION + 2 * line, IOAPIC_MASKED);
 }
 
-void apic_end_of_interrupt(void) { *lapic(LAPIC_EOI) = 0; }
 u32 apic_timer_count(void) { return *lapic(LAPIC_TIMER_CURRENT); }
-void apic_timer_calibrated(u32 hertz) { timer_hertz = hertz; }
 
-void apic_timer_start(u32 frequency)
+void apic_timer_start(u32 counts, void (*handler)(void))
 {
+	handlers[VECTOR_TIMER - VECTOR_ISA] = handler;
 	*lapic(LAPIC_LVT_TIMER) = LVT_PERIODIC | VECTOR_TIMER;
-	*lapic(LAPIC_TIMER_INITIAL) = timer_hertz / frequency;
+	*lapic(LAPIC_TIMER_INITIAL) = counts;
 }
 
 int apic_interrupt_in_service(void)
@@ -70,8 +62,9 @@ void interrupt_register(u8 isa_line, void (*handler)(void))
 	io_apic_write(IOAPIC_REDIRECTION + 2 * isa_line, VECTOR_ISA + isa_line);
 }
 
-void interrupt_dispatch(u8 isa_line)
+void interrupt_dispatch(u64 vector)
 {
-	if (handlers[isa_line])
-		handlers[isa_line]();
+	*lapic(LAPIC_EOI) = 0;
+	if (handlers[vector - VECTOR_ISA])
+		handlers[vector - VECTOR_ISA]();
 }

@@ -37,13 +37,12 @@ static ENTRY_DATA u64 gdt[] = {
 };
 static ENTRY_DATA struct tss tss;
 static ENTRY_DATA struct gate idt[256];
-static ENTRY_DATA u8 stacks[IST_MACHINE_CHECK][IST_STACK_SIZE];
+static ENTRY_DATA u8 stacks[IST_FATAL][IST_STACK_SIZE];
 ENTRY_DATA struct percpu percpu0 = { .self = &percpu0 };
 /* With KPTI: what exceptions from ring 3 enter on, and leave from. */
 ENTRY_DATA u8 entry_stack[ENTRY_STACK_SIZE];
 
-extern char trap_stubs[], entry_spurious[], entry_nmi[], entry_machine_check[];
-extern char entry_syscall[], boot_stack_top[];
+extern char trap_stubs[], entry_spurious[], entry_nmi[], entry_machine_check[], entry_syscall[], boot_stack_top[];
 
 static void gate_set(int vector, const char *entry, int ist, int flags)
 {
@@ -52,16 +51,16 @@ static void gate_set(int vector, const char *entry, int ist, int flags)
 				     (u32)(offset >> 32), 0 };
 }
 
-static void idt_init(void)
+static void gates_init(void)
 {
 	int ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
 	for (int vector = 0; vector < VECTORS_USED; vector++)
 		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
-	gate_set(2, entry_nmi, IST_NMI, 0);
+	gate_set(2, entry_nmi, IST_FATAL, 0);
 	gate_set(3, trap_stubs + 16 * 3, ist, DPL3);	/* INT3 */
 	gate_set(4, trap_stubs + 16 * 4, ist, DPL3);	/* INTO has no 64-bit form; INT 4 does */
 	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
-	gate_set(18, entry_machine_check, IST_MACHINE_CHECK, 0);
+	gate_set(18, entry_machine_check, IST_FATAL, 0);
 	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);
 }
 
@@ -97,10 +96,10 @@ void processor_init(void)
 	wrmsr(IA32_KERNEL_GS_BASE, 0);
 
 	tss.io_map_base = sizeof(tss);
-	for (int i = 0; i < IST_MACHINE_CHECK; i++)
+	for (int i = 0; i < IST_FATAL; i++)
 		tss.ist[i + 1] = (u64)stacks[i] + IST_STACK_SIZE;
 	tss_set_stack((u64)boot_stack_top);
-	idt_init();
+	gates_init();
 	table_load();
 
 	/* No SMEP, no SMAP: where applications run at CPL 0, their pages are user pages all the same. */

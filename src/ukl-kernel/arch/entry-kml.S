@@ -4,7 +4,6 @@
  * SYSRET, which would load CPL 3: RFLAGS are restored by POPFQ, RIP by a jump.
  */
 #include "entry.h"
-#include "syscall-numbers.h"
 
 #if RING0_APPLICATION
 	.section .entry_text, "ax"
@@ -12,14 +11,7 @@
 PHASE entry_kml
 	movq	%rsp, %gs:PERCPU_SCRATCH
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
-	pushq	$KERNEL_SS
-	pushq	%gs:PERCPU_SCRATCH
-	pushq	%r11
-	pushq	$KERNEL_CS
-	pushq	%rcx
-	pushq	%rax
-	pushq	$SYSTEM_CALL_VECTOR
-	PUSH_REGISTERS
+	PUSH_SYSCALL_FRAME KERNEL_SS, KERNEL_CS
 	sti
 PHASE_END entry_kml
 
@@ -28,11 +20,8 @@ PHASE dispatch_kml
 PHASE_END dispatch_kml
 
 PHASE exit_kml
-	EXIT_SYSTEM_CALL exit_frame
-	POP_REGISTERS
-	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
-	popfq				/* interrupts are on: they still find this thread's kernel stack */
-	movq	(%rsp), %rsp
+	EXIT_SYSTEM_CALL
+	POP_FRAME_AT_RING0
 	jmp	*%rcx
 PHASE_END exit_kml
 #endif

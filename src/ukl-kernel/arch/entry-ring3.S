@@ -3,7 +3,6 @@
  * (IA32_FMASK), still on the application's stack and with the application's GS.
  */
 #include "entry.h"
-#include "syscall-numbers.h"
 
 	.section .entry_text, "ax"
 
@@ -15,14 +14,7 @@ PHASE entry_syscall
 	movq	%rsp, %cr3
 #endif
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
-	pushq	$USER_SS
-	pushq	%gs:PERCPU_SCRATCH
-	pushq	%r11
-	pushq	$USER_CS
-	pushq	%rcx
-	pushq	%rax
-	pushq	$SYSTEM_CALL_VECTOR
-	PUSH_REGISTERS
+	PUSH_SYSCALL_FRAME USER_SS, USER_CS
 	sti
 PHASE_END entry_syscall
 
@@ -31,7 +23,7 @@ PHASE dispatch_syscall
 PHASE_END dispatch_syscall
 
 PHASE exit_syscall
-	EXIT_SYSTEM_CALL exit_frame
+	EXIT_SYSTEM_CALL
 	/* With a non-canonical RCX, SYSRET faults at CPL 0 with the application's RSP: leave that to IRETQ. */
 	shrq	$47, %rcx
 	jnz	exit_frame

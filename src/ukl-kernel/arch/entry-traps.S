@@ -11,7 +11,6 @@
  * stack stay.
  */
 #include "entry.h"
-#include "registers.h"
 
 #define MOVE_FRAMES	(KPTI || (RING0_APPLICATION && FAULT_STACK_IST))
 #if FAULT_STACK_IST
@@ -190,13 +189,13 @@ PHASE exit_new_thread
 PHASE_END exit_new_thread
 
 /*
- * NMI and #MC come at any instruction, also where entry code has not swapped GS yet: the GS base itself tells, and
- * CR3 is restored to what it was. They stay on their IST stacks.
+ * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a ring-0
+ * application has changed it. None of them is to be survived: takes GS back for the panic.
  */
 PHASE entry_nmi
 	pushq	$0
 	pushq	$2
-	jmp	entry_paranoid
+	jmp	entry_fatal
 PHASE_END entry_nmi
 
 PHASE entry_machine_check
@@ -204,49 +203,23 @@ PHASE entry_machine_check
 	pushq	$18
 PHASE_END entry_machine_check
 
-PHASE entry_paranoid
+PHASE entry_fatal
 	PUSH_REGISTERS
 	cld
-	xorl	%ebp, %ebp
-	xorl	%ebx, %ebx
-	movl	$IA32_GS_BASE, %ecx
-	rdmsr
-	testl	%edx, %edx
-	js	1f			/* the kernel's base is in the upper half */
-	swapgs
-	incl	%ebx
-1:
-#if KPTI
-	movq	%cr3, %r14
-	movq	%gs:PERCPU_KERNEL_CR3, %rax
-	movq	%rax, %cr3
-#endif
-	movq	%rsp, %rdi
-	call	dispatch_trap
-#if KPTI
-	movq	%r14, %cr3
-#endif
-	testl	%ebx, %ebx
-	jz	2f
-	swapgs
-2:	POP_REGISTERS
-	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
-	iretq
-PHASE_END entry_paranoid
-
-#if RING0_APPLICATION
-/* Not to be survived: takes GS back for the panic. */
-PHASE entry_without_gs
+entry_without_gs:
 	movl	$IA32_GS_BASE, %ecx
 	movq	$percpu0, %rax
 	movq	%rax, %rdx
 	shrq	$32, %rdx
 	wrmsr
+#if KPTI
+	movq	%gs:PERCPU_KERNEL_CR3, %rax
+	movq	%rax, %cr3
+#endif
 	movq	%rsp, %rdi
 	andq	$-16, %rsp
-	call	panic_without_gs
-PHASE_END entry_without_gs
-#endif
+	call	panic_in_entry
+PHASE_END entry_fatal
 
 #if LINKED_APPLICATION && !FAULT_STACK_IST
 /* #DF, on its IST stack. */

@@ -5,10 +5,17 @@
  * which hold the return address.
  */
 #include "entry.h"
-#include "syscall-numbers.h"
 
 #if LINKED_APPLICATION
 #define RED_ZONE	128
+
+/* The kernel must not fault on the application's stack: stack_probe() of arch.h. */
+.macro STAY_ON_STACK
+	andq	$-16, %rsp
+	testb	%al, -4096(%rsp)
+	testb	%al, -8192(%rsp)
+	testb	%al, -12288(%rsp)
+.endm
 
 	.section .entry_text, "ax"
 	.globl	ukl_entry
@@ -30,23 +37,12 @@ PHASE entry_ukl
 	btq	%rax, kernel_stack_calls
 	jc	2f
 1:	leaq	(8 - RED_ZONE)(%rsp), %rsp
-	andq	$-16, %rsp
-	testb	%al, -4096(%rsp)	/* the kernel must not fault on its stack: stack_probe() */
-	testb	%al, -8192(%rsp)
-	testb	%al, -12288(%rsp)
+	STAY_ON_STACK
 	jmp	3f
 2:	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 3:
 #endif
-	pushq	$KERNEL_SS
-	pushq	%r11
-	pushfq
-	movq	(%rsp), %r11		/* RCX and R11 as SYSCALL leaves them */
-	pushq	$KERNEL_CS
-	pushq	%rcx
-	pushq	%rax
-	pushq	$SYSTEM_CALL_VECTOR
-	PUSH_REGISTERS
+	PUSH_CALL_FRAME
 PHASE_END entry_ukl
 
 PHASE dispatch_ukl
@@ -54,12 +50,9 @@ PHASE dispatch_ukl
 PHASE_END dispatch_ukl
 
 PHASE exit_ukl
-	EXIT_SYSTEM_CALL exit_frame
+	EXIT_SYSTEM_CALL
 	subq	$8, FRAME_RSP(%rsp)	/* to the return address */
-	POP_REGISTERS
-	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
-	popfq
-	movq	(%rsp), %rsp
+	POP_FRAME_AT_RING0
 	ret
 PHASE_END exit_ukl
 
@@ -80,19 +73,11 @@ PHASE entry_byp
 #if STACK_SWITCH
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 #else
-	andq	$-16, %rsp
-	testb	%al, -4096(%rsp)
-	testb	%al, -8192(%rsp)
-	testb	%al, -12288(%rsp)
+	STAY_ON_STACK
 #endif
-	pushq	%rax
-	pushq	%rdi
-	pushq	%rsi
-	pushq	%rdx
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%rax			/* keeps the stack aligned */
+	.irp	register, rax, rdi, rsi, rdx, r8, r9, r10, rax	/* RAX twice keeps the stack aligned */
+	pushq	%\register
+	.endr
 PHASE_END entry_byp
 
 PHASE dispatch_byp
@@ -101,14 +86,9 @@ PHASE dispatch_byp
 PHASE_END dispatch_byp
 
 PHASE exit_byp
-	popq	%r10
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rdx
-	popq	%rsi
-	popq	%rdi
-	popq	%rcx			/* the number */
+	.irp	register, r10, r10, r9, r8, rdx, rsi, rdi, rcx	/* RCX: the number */
+	popq	%\register
+	.endr
 	leave
 	leaq	(RED_ZONE - 8)(%rsp), %rsp
 	cmpq	$-ERESTARTSYS, %rax
@@ -119,37 +99,26 @@ PHASE exit_byp
 1:	movq	%rcx, %rax
 	jmp	entry_ukl
 PHASE_END exit_byp
+#endif
 
+	.section .rodata
+	.balign	8
 /*
  * munmap, rt_sigreturn, pause, clone, fork, vfork, execve, sigaltstack, rt_sigsuspend, ppoll, pselect6, clone3. And those
  * after which a signal to the caller itself must have been delivered (POSIX, kill, pthread_sigmask): rt_sigprocmask,
  * kill, rt_sigqueueinfo, tkill, tgkill. Bit n is number n.
  */
-	.section .rodata
-	.balign	8
 full_frame_calls:
-	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 62
-	.quad	0
-	.quad	1 << (129 - 128) | 1 << (130 - 128) | 1 << (131 - 128)
-	.quad	1 << (200 - 192) | 1 << (234 - 192)
-	.quad	1 << (270 - 256) | 1 << (271 - 256)
-	.quad	0, 1 << (435 - 384), 0
-#endif
-
-#if !STACK_SWITCH
+	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 62, 0
+	.quad	1 << (129 - 128) | 1 << (130 - 128) | 1 << (131 - 128), 1 << (200 - 192) | 1 << (234 - 192)
+	.quad	1 << (270 - 256) | 1 << (271 - 256), 0, 1 << (435 - 384), 0
 /*
  * After clone, vfork and execve the application's stack is somebody else's or gone, and exit and munmap give it back:
  * munmap, clone, fork, vfork, execve, exit, exit_group, clone3.
  */
-	.section .rodata
-	.balign	8
 kernel_stack_calls:
-	.quad	1 << 11 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60
-	.quad	0, 0
-	.quad	1 << (231 - 192)
-	.quad	0, 0
-	.quad	1 << (435 - 384), 0
-#endif
+	.quad	1 << 11 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60, 0, 0, 1 << (231 - 192)
+	.quad	0, 0, 1 << (435 - 384), 0
 #endif
 
 	.section .note.GNU-stack, "", @progbits

@@ -4,7 +4,6 @@
  * has NOPs there, which slide to a jump to entry_zpoline. The return address lies where the red zone began.
  */
 #include "entry.h"
-#include "syscall-numbers.h"
 
 #if LINK_MODE == LINK_ZPOLINE
 #define CALL_RAX	0xd0ff		/* FF D0 */
@@ -17,15 +16,7 @@ PHASE entry_zpoline
 	jne	entry_null_call
 	leaq	8(%rsp), %r11
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
-	pushq	$KERNEL_SS
-	pushq	%r11
-	pushfq
-	movq	(%rsp), %r11		/* RCX and R11 as SYSCALL leaves them */
-	pushq	$KERNEL_CS
-	pushq	%rcx
-	pushq	%rax
-	pushq	$SYSTEM_CALL_VECTOR
-	PUSH_REGISTERS
+	PUSH_CALL_FRAME
 PHASE_END entry_zpoline
 
 PHASE dispatch_zpoline
@@ -33,12 +24,9 @@ PHASE dispatch_zpoline
 PHASE_END dispatch_zpoline
 
 PHASE exit_zpoline
-	EXIT_SYSTEM_CALL exit_frame
+	EXIT_SYSTEM_CALL
 	subq	$8, FRAME_RSP(%rsp)	/* to the return address */
-	POP_REGISTERS
-	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
-	popfq
-	movq	(%rsp), %rsp
+	POP_FRAME_AT_RING0
 	ret
 PHASE_END exit_zpoline
 
@@ -58,7 +46,7 @@ PHASE entry_null_call
 	jmp	entry_trap
 PHASE_END entry_null_call
 
-/* What space_create maps at 0, from here: any number up to SYSTEM_CALLS_MAX - 1 slides to the jump. */
+/* What page_tables_create maps at 0: from here any number up to SYSTEM_CALLS_MAX - 1 slides to the jump. */
 	.section .rodata
 	.balign	4096
 	.globl	zpoline_page

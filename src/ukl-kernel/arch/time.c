@@ -1,6 +1,6 @@
 /* Clocks: the TSC, measured against the 8254 at boot, and the real-time clock; the scheduler's timer; the end. */
 #include "arch.h"
-#include "mm.h"
+#include "process.h"
 
 #define NANOSECONDS	1000000000UL
 #define TICK_HERTZ	100
@@ -12,47 +12,41 @@ enum {
 	CALIBRATION_TICKS = 199, CALIBRATIONS = 3,	/* of the 8254: a sixth of a millisecond */
 
 	RTC_INDEX = 0x70, RTC_DATA = 0x71,
-	RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9, RTC_A = 10, RTC_B = 11,
-	RTC_UPDATE = 0x80, RTC_24_HOURS = 2, RTC_BINARY = 4, RTC_PM = 0x80,
+	RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9, RTC_A = 10,
+	RTC_UPDATE = 0x80,
 
 	/* ACPI PM1a control: where both of QEMU's PC machines and ukl-emu have it; \_S5 is SLP_TYP 0 in both. */
 	PM1A_CONTROL = 0x604, SLP_TYP_S5 = 0 << 10, SLP_EN = 1 << 13,
-	POST = 0x80,		/* writes go nowhere and take about a microsecond */
 	RESET_CONTROL = 0xcf9, RESET_SYSTEM = 6,
-	KEYBOARD_COMMAND = 0x64, KEYBOARD_RESET = 0xfe,
 };
 
 static u64 boot_tsc, boot_time;		/* boot_time: ns since 1970 */
 static u64 ns_per_cycle;		/* fixed point, 32 fraction bits */
 
-struct interval { u64 cycles; u32 counts; };
-
-/* TSC and local APIC timer over the same interval of the 8254's channel 2. */
-static struct interval measure_interval(void)
+/*
+ * TSC and local APIC timer over the same interval of the 8254's channel 2. An emulator may lose the processor in
+ * the middle, which only makes an interval longer: the shortest counts. Returns the timer's counts in a tick.
+ */
+static u32 calibrate(void)
 {
-	outb(PIT_COMMAND, PIT_CHANNEL2_ONE_SHOT);
-	outb(PIT_CHANNEL2, CALIBRATION_TICKS & 0xff);
-	outb(PIT_CHANNEL2, CALIBRATION_TICKS >> 8);
-	u64 tsc = rdtsc();
-	u32 count = apic_timer_count();
-	while (!(inb(SYSTEM_CONTROL_B) & OUT2))
-		;
-	return (struct interval){ rdtsc() - tsc, count - apic_timer_count() };
-}
-
-/* An emulator may lose the processor in the middle, which only makes an interval longer: the shortest counts. */
-static void calibrate(void)
-{
+	u64 cycles = ~0UL, counts = 0;
 	outb(SYSTEM_CONTROL_B, (inb(SYSTEM_CONTROL_B) & ~SPEAKER) | GATE2);
-	struct interval best = measure_interval();
-	for (int i = 1; i < CALIBRATIONS; i++) {
-		struct interval next = measure_interval();
-		if (next.cycles < best.cycles)
-			best = next;
+	for (int i = 0; i < CALIBRATIONS; i++) {
+		outb(PIT_COMMAND, PIT_CHANNEL2_ONE_SHOT);
+		outb(PIT_CHANNEL2, CALIBRATION_TICKS & 0xff);
+		outb(PIT_CHANNEL2, CALIBRATION_TICKS >> 8);
+		u64 tsc = rdtsc();
+		u32 count = apic_timer_count();
+		while (!(inb(SYSTEM_CONTROL_B) & OUT2))
+			;
+		tsc = rdtsc() - tsc;
+		if (tsc < cycles) {
+			cycles = tsc;
+			counts = count - apic_timer_count();
+		}
 	}
-	u64 interval = CALIBRATION_TICKS * NANOSECONDS / PIT_HERTZ;
-	ns_per_cycle = (interval << 32) / MAX(best.cycles, 1);
-	apic_timer_calibrated((u32)((u64)best.counts * PIT_HERTZ / CALIBRATION_TICKS));
+	ns_per_cycle = (CALIBRATION_TICKS * NANOSECONDS / PIT_HERTZ << 32) / MAX(cycles, 1UL);
+	return (u32)(counts * PIT_HERTZ / CALIBRATION_TICKS / TICK_HERTZ);
 }
 
 static u32 rtc_read(u8 index)
@@ -61,42 +55,34 @@ static u32 rtc_read(u8 index)
 	return inb(RTC_DATA);
 }
 
-static u32 rtc_number(u32 value, u32 format)
+/* Numbers are binary-coded decimals, hours 0 to 23: so PC firmware sets the clock up. */
+static u64 rtc_number(u8 index)
 {
-	return format & RTC_BINARY ? value : (value >> 4) * 10 + (value & 15);
-}
-
-/* Days since 1970-01-01 of a date in the Gregorian calendar; years begin in March, so that leap days end them. */
-static u64 days_since_1970(u32 year, u32 month, u32 day)
-{
-	if (month < 3) {
-		year--;
-		month += 12;
-	}
-	return 365UL * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719468;
+	u32 value = rtc_read(index);
+	return (value >> 4) * 10 + (value & 15);
 }
 
 static u64 rtc_seconds(void)
 {
 	while (rtc_read(RTC_A) & RTC_UPDATE)
 		;
-	u32 format = rtc_read(RTC_B), hour = rtc_read(RTC_HOURS);
-	bool pm = !(format & RTC_24_HOURS) && hour & RTC_PM;
-	hour = rtc_number(hour & (format & RTC_24_HOURS ? 0xff : 0x7f), format);
-	if (!(format & RTC_24_HOURS))
-		hour = hour % 12 + (pm ? 12 : 0);
-	u64 days = days_since_1970(2000 + rtc_number(rtc_read(RTC_YEAR), format), rtc_number(rtc_read(RTC_MONTH), format),
-				   rtc_number(rtc_read(RTC_DAY), format));
-	return days * 86400 + hour * 3600 + rtc_number(rtc_read(RTC_MINUTES), format) * 60 +
-	       rtc_number(rtc_read(RTC_SECONDS), format);
+	/* Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that leap days end them. */
+	u64 year = 2000 + rtc_number(RTC_YEAR), month = rtc_number(RTC_MONTH);
+	if (month < 3) {
+		year--;
+		month += 12;
+	}
+	u64 days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + rtc_number(RTC_DAY) -
+		   719469;
+	return days * 86400 + rtc_number(RTC_HOURS) * 3600 + rtc_number(RTC_MINUTES) * 60 + rtc_number(RTC_SECONDS);
 }
 
 void time_init(void)
 {
-	calibrate();
+	u32 counts = calibrate();
 	boot_tsc = rdtsc();
 	boot_time = rtc_seconds() * NANOSECONDS;
-	apic_timer_start(TICK_HERTZ);
+	apic_timer_start(counts, scheduler_tick);
 }
 
 u64 time_now(void)
@@ -106,29 +92,25 @@ u64 time_now(void)
 
 u64 time_of_day(void) { return boot_time + time_now(); }
 
-void power_off(int status)
+/* The end of power_off and reboot too: QEMU acts on their writes a little later, when its main loop runs. */
+void halt(void)
 {
-	irq_disable();
-	serial_drain();
-	if (status)
-		outb(DEBUG_EXIT_PORT, (u8)status);
-	outw(PM1A_CONTROL, SLP_TYP_S5 | SLP_EN);
-	/* QEMU acts on the write a little later, when its main loop runs. */
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
 
+void power_off(int status)
+{
+	serial_drain();
+	if (status)
+		outb(DEBUG_EXIT_PORT, (u8)status);
+	outw(PM1A_CONTROL, SLP_TYP_S5 | SLP_EN);
+	halt();
+}
+
 void reboot(void)
 {
-	irq_disable();
 	serial_drain();
 	outb(RESET_CONTROL, RESET_SYSTEM);
-	outb(KEYBOARD_COMMAND, KEYBOARD_RESET);
-	for (int i = 0; i < 100000; i++)
-		outb(POST, 0);
-	/* An empty IDT turns any exception into a triple fault. */
-	struct { u16 limit; u64 base; } __attribute__((packed)) empty = { 0, 0 };
-	__asm__ volatile("lidt %0; int3" : : "m"(empty));
-	for (;;)
-		__asm__ volatile("hlt");
+	halt();
 }

@@ -7,7 +7,7 @@
 /* More of si_code (include/uapi/asm-generic/siginfo.h). */
 enum { BUS_ADRALN = 1, TRAP_TRACE = 2 };
 
-enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
+enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
 
 struct exception { const char *name; u8 signal; u16 code; };
 /* By vector (SDM vol. 3A table 6-1), with the signal that Linux sends. */
@@ -32,13 +32,11 @@ static const struct exception exceptions[32] = {
 	[19] = { "#XM: SIMD floating-point error", SIGFPE, SI_KERNEL },
 };
 
-const char *exception_name(u64 vector) { return vector < 32 ? exceptions[vector].name : "interrupt"; }
-
 struct fixup { u64 instruction, target; };
 extern char trap_stubs[], dispatch_trap_call[];
 extern const struct fixup fixups_start[], fixups_end[];
 
-/* The kernel's accesses to an application's memory say where to go on if they fault: arch/user-copy.S. */
+/* The kernel's accesses to an application's memory say where to go on if they fault: mm/user.c. */
 static bool fix_up(struct registers *frame)
 {
 	for (const struct fixup *fixup = fixups_start; fixup < fixups_end; fixup++) {
@@ -52,11 +50,7 @@ static bool fix_up(struct registers *frame)
 
 bool from_application(const struct registers *frame)
 {
-	if (frame->cs & 3)
-		return true;
-	if (!RING0_APPLICATION)
-		return false;
-	return frame->rip < USER_TOP ||
+	return frame->cs & 3 || (RING0_APPLICATION && frame->rip < USER_TOP) ||
 	       (frame->rip >= (u64)application_start && frame->rip < (u64)application_text_end);
 }
 
@@ -64,19 +58,28 @@ bool from_application(const struct registers *frame)
 #define FRAME_PUSHED 64		/* bytes: SS to error code, and what aligning RSP leaves out */
 static bool in_trap_entry(u64 rip) { return rip >= (u64)trap_stubs && rip < (u64)dispatch_trap_call; }
 
+void exception_describe(const struct registers *frame, u64 address, char *text, size_t size)
+{
+	const char *name = exceptions[frame->vector].name;
+	if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF)
+		snprintf(text, size, "%s: %s of address %p at %pS", name,
+			 frame->error & FAULT_FETCH ? "execution" : frame->error & FAULT_WRITE ? "write" : "read",
+			 (void *)address, (void *)frame->rip);
+	else
+		snprintf(text, size, "%s at %pS", name, (void *)frame->rip);
+}
+
 static void report(struct registers *frame, int signal, int code, u64 address)
 {
+	char text[128];
 	if (fix_up(frame))
 		return;
 	if (from_application(frame)) {
 		signal_fault(frame, signal, code, address);
 		return;
 	}
-	if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF)
-		panic(frame, "%s: %s of address %p%s at %pS", exceptions[frame->vector].name,
-		      frame->error & FAULT_FETCH ? "execution" : frame->error & FAULT_WRITE ? "write" : "read",
-		      (void *)address, frame->vector == VECTOR_DF ? " (stack overflow?)" : "", (void *)frame->rip);
-	panic(frame, "%s at %pS", exceptions[frame->vector].name, (void *)frame->rip);
+	exception_describe(frame, address, text, sizeof(text));
+	panic(frame, "%s%s", text, frame->vector == VECTOR_DF ? " (stack overflow?)" : "");
 }
 
 static __attribute__((noinline)) bool resolve(u64 address, u32 error)
@@ -98,15 +101,6 @@ static void page_fault(struct registers *frame)
 	report(frame, SIGSEGV, space && space_region(space, address) ? SEGV_ACCERR : SEGV_MAPERR, address);
 }
 
-static __attribute__((noinline)) void interrupt(int vector)
-{
-	apic_end_of_interrupt();
-	if (vector == VECTOR_TIMER)
-		scheduler_tick();
-	else
-		interrupt_dispatch((u8)(vector - VECTOR_ISA));
-}
-
 /*
  * Without IST, a fault or an interrupt whose frame does not fit on the interrupted stack becomes a double fault
  * (SDM vol. 3A table 6-5); CR2 is the address of the push. Once that page is there, the interrupted instruction
@@ -125,7 +119,7 @@ static void double_fault(struct registers *frame)
 	}
 	int vector = in_trap_entry(frame->rip) ? -1 : apic_interrupt_in_service();
 	if (vector >= VECTOR_ISA)
-		interrupt(vector);
+		interrupt_dispatch((u64)vector);
 }
 
 /* From entry-traps.S, interrupts off. */
@@ -133,38 +127,27 @@ void dispatch_trap(struct registers *frame)
 {
 	if (from_application(frame) && current_thread())
 		current_thread()->frame = frame;
-	switch (frame->vector) {
-	case VECTOR_PF:
+	if (frame->vector >= VECTOR_ISA)
+		interrupt_dispatch(frame->vector);
+	else if (frame->vector == VECTOR_PF)
 		page_fault(frame);
-		break;
-	case VECTOR_DF:
+	else if (frame->vector == VECTOR_DF)
 		double_fault(frame);
-		break;
-	case VECTOR_NMI:
-		printk("ukl-kernel: NMI at %pS\n", (void *)frame->rip);
-		break;
-	case VECTOR_MC:
-		panic(frame, "%s", exceptions[VECTOR_MC].name);
-	default:
-		if (frame->vector >= VECTOR_ISA) {
-			interrupt((int)frame->vector);
-			break;
-		}
-		const struct exception *exception = &exceptions[frame->vector];
-		if (!exception->name)
-			panic(frame, "reserved exception %lu", frame->vector);
-		report(frame, exception->signal, exception->code, frame->rip);
-	}
+	else if (exceptions[frame->vector].name)
+		report(frame, exceptions[frame->vector].signal, exceptions[frame->vector].code, frame->rip);
+	else
+		panic(frame, "reserved exception %lu", frame->vector);
 }
 
-#if RING0_APPLICATION
 /*
- * From entry code, which faulted at its first use of GS. Its frame is what is known; CR2 is the per-CPU block's
- * field in the wrong place. The interrupted application's frame was on the same stack and is gone, but for RBP.
+ * From entry code that found itself where it cannot go on. If it faulted at its first use of GS, its frame is what
+ * is known, and CR2 the per-CPU block's field in the wrong place. The interrupted application's frame was on the
+ * same stack and is gone, but for RBP.
  */
-NORETURN void panic_without_gs(const struct registers *frame)
+NORETURN void panic_in_entry(const struct registers *frame)
 {
+	if (frame->vector == VECTOR_NMI || frame->vector == VECTOR_MC)
+		panic(frame, "%s at %pS", exceptions[frame->vector].name, (void *)frame->rip);
 	panic(frame, "IA32_GS_BASE does not hold the per-CPU block: the application has changed it (address %p)",
 	      (void *)read_cr2());
 }
-#endif

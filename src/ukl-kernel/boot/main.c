@@ -9,16 +9,6 @@ static const char *const mode_names[] = { "ring3", "kml", "zpoline", "ukl", "ukl
 
 static char command_line[512];
 
-/* The builder's command line comes first, so that what is given at boot can override it. */
-static void command_line_init(const char *from_loader)
-{
-	strlcpy(command_line, image_info.command_line, sizeof(image_info.command_line));
-	size_t length = strlen(command_line);
-	if (length && *from_loader)
-		command_line[length++] = ' ';
-	strlcpy(command_line + length, from_loader, sizeof(command_line) - length);
-}
-
 NORETURN void kernel_main(const struct boot_params *boot)
 {
 	serial_init();
@@ -26,7 +16,8 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	pages_init(boot);		/* mm: page frames, the direct map */
 	apic_init();			/* arch: interrupts, the timer */
 	time_init();
-	command_line_init(boot_command_line(boot));
+	/* The builder's comes first, so that what is given at boot can override it. */
+	snprintf(command_line, sizeof(command_line), "%s %s", image_info.command_line, boot_command_line(boot));
 	printk("ukl-kernel: %s%s%s%s%s%s\n", mode_names[LINK_MODE], KPTI ? ", kpti" : "", PCID ? ", pcid" : "",
 	       !STACK_SWITCH && LINK_MODE == LINK_UKL ? ", no stack switch" : "",
 	       !FAULT_STACK_IST ? ", faults on the current stack" : "", RETURN_RET ? ", return by ret" : "");

@@ -85,9 +85,8 @@ void processor_init(void);
 bool pcid_available(void);		/* the build asks for PCIDs, and the processor has them */
 void tss_set_stack(u64 top);		/* the stack that exceptions from ring 3 enter on */
 
-/* arch/traps.c */
-const char *exception_name(u64 vector);
-struct registers;
+/* arch/traps.c: the exception, where, and for page faults the access. */
+void exception_describe(const struct registers *frame, u64 address, char *text, size_t size);
 /* Whether `frame` was taken in the application (ring 3 or ring 0), not in the kernel. */
 bool from_application(const struct registers *frame);
 
@@ -95,12 +94,10 @@ bool from_application(const struct registers *frame);
 #define IO_APIC		0xfec00000UL
 #define LOCAL_APIC	0xfee00000UL
 void apic_init(void);
-void apic_end_of_interrupt(void);
 int apic_interrupt_in_service(void);	/* the highest vector in service; -1: none */
-void apic_timer_calibrated(u32 hertz);	/* counts a second */
-void apic_timer_start(u32 frequency);	/* Hz, periodic, at VECTOR_TIMER */
+void apic_timer_start(u32 counts, void (*handler)(void));	/* periodic, at VECTOR_TIMER */
 u32 apic_timer_count(void);		/* what is left of the current count; counts down */
-void interrupt_dispatch(u8 isa_line);	/* calls what interrupt_register was given */
+void interrupt_dispatch(u64 vector);	/* ends the interrupt and calls its handler */
 void time_init(void);
 u64 time_now(void);			/* nanoseconds since boot, from the TSC */
 u64 time_of_day(void);			/* nanoseconds since 1970, from the RTC at boot and the TSC */
@@ -108,5 +105,6 @@ void interrupt_register(u8 isa_line, void (*handler)(void));	/* routes an ISA in
 #define DEBUG_EXIT_PORT 0xf4		/* QEMU's isa-debug-exit: ends with status value * 2 + 1 */
 NORETURN void power_off(int status);	/* non-zero status: isa-debug-exit first */
 NORETURN void reboot(void);
+NORETURN void halt(void);
 
 #endif

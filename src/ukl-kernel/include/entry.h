@@ -22,47 +22,54 @@
 
 /* Completes struct registers below error and vector. */
 .macro PUSH_REGISTERS
-	pushq	%rdi
-	pushq	%rsi
-	pushq	%rdx
-	pushq	%rcx
-	pushq	%rax
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	pushq	%\register
+	.endr
 .endm
 
 /* Leaves RSP at the vector. */
 .macro POP_REGISTERS
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rax
-	popq	%rcx
-	popq	%rdx
-	popq	%rsi
-	popq	%rdi
+	.irp	register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	popq	%\register
+	.endr
+.endm
+
+/* A system call's frame below RFLAGS; RCX is where it returns. */
+.macro PUSH_FRAME_REST cs
+	pushq	$\cs
+	pushq	%rcx
+	pushq	%rax
+	pushq	$SYSTEM_CALL_VECTOR
+	PUSH_REGISTERS
+.endm
+
+/* The frame after SYSCALL: R11 holds RFLAGS, the per-CPU block the application's RSP. */
+.macro PUSH_SYSCALL_FRAME ss, cs
+	pushq	$\ss
+	pushq	%gs:PERCPU_SCRATCH
+	pushq	%r11
+	PUSH_FRAME_REST \cs
+.endm
+
+/* The frame after a call instead of SYSCALL: R11 is the application's RSP. RCX and R11 as SYSCALL leaves them. */
+.macro PUSH_CALL_FRAME
+	pushq	$KERNEL_SS
+	pushq	%r11
+	pushfq
+	movq	(%rsp), %r11
+	PUSH_FRAME_REST KERNEL_CS
 .endm
 
 /*
- * Calls the system call of number RAX. Arguments are where SYSCALL has them: RDI, RSI, RDX, R10, R8, R9; C wants
- * the fourth in RCX. RAX still is the number in the called function: sys_unknown reads it.
+ * Calls the system call of number RAX, with the frame at RSP: it is the thread's, and it is counted. Arguments are
+ * where SYSCALL has them: RDI, RSI, RDX, R10, R8, R9; C wants the fourth in RCX. RAX still is the number in the
+ * called function: sys_unknown reads it.
  */
-.macro CALL_SYSTEM_CALL
+.macro DISPATCH_SYSTEM_CALL
+	movq	%gs:PERCPU_CURRENT, %rcx
+	movq	%rsp, THREAD_FRAME(%rcx)
+	incq	%gs:PERCPU_SYSTEM_CALLS
+	xorl	%ebp, %ebp		/* backtraces end here */
 	movq	%r10, %rcx
 	cmpq	$SYSTEM_CALLS_MAX, %rax
 	jae	71f
@@ -72,31 +79,30 @@
 72:
 .endm
 
-/* As CALL_SYSTEM_CALL, for paths with a full frame at RSP: the thread's frame is this one, and it is counted. */
-.macro DISPATCH_SYSTEM_CALL
-	movq	%gs:PERCPU_CURRENT, %rcx
-	movq	%rsp, THREAD_FRAME(%rcx)
-	incq	%gs:PERCPU_SYSTEM_CALLS
-	xorl	%ebp, %ebp		/* backtraces end here */
-	CALL_SYSTEM_CALL
-.endm
-
 /*
  * The first of the way back: stores the result, and with interrupts off does what is to be done before the
- * application runs again. Then `changed` if the frame is no longer what this call's short way back restores
+ * application runs again. Then exit_frame if the frame is no longer what this call's short way back restores
  * (a signal handler, execve): SYSCALL's RCX and R11 no longer hold RIP and RFLAGS.
  */
-.macro EXIT_SYSTEM_CALL changed
+.macro EXIT_SYSTEM_CALL
 	movq	%rax, FRAME_AX(%rsp)
 	cli
 	testq	$-1, %gs:PERCPU_WORK
 	jnz	exit_slow
 	movq	FRAME_CX(%rsp), %rcx
 	cmpq	%rcx, FRAME_RIP(%rsp)
-	jne	\changed
+	jne	exit_frame
 	movq	FRAME_R11(%rsp), %r11
 	cmpq	%r11, FRAME_FLAGS(%rsp)
-	jne	\changed
+	jne	exit_frame
+.endm
+
+/* Restores all but RIP. Interrupts are on after POPFQ: they still find this thread's kernel stack. */
+.macro POP_FRAME_AT_RING0
+	POP_REGISTERS
+	addq	$(FRAME_FLAGS - FRAME_VECTOR), %rsp
+	popfq
+	movq	(%rsp), %rsp
 .endm
 
 #endif

@@ -36,8 +36,7 @@
 /* Interrupt stack table (SDM vol. 3A 6.14.5): which entry each vector uses. */
 #define IST_FAULT		1	/* exceptions and interrupts, with FAULT_STACK_IST */
 #define IST_DOUBLE_FAULT	2
-#define IST_NMI			3
-#define IST_MACHINE_CHECK	4
+#define IST_FATAL		3	/* NMI and machine check */
 
 /* Vectors. 20h-2Fh are the ISA lines, through the I/O APIC. */
 #define VECTOR_ISA	0x20

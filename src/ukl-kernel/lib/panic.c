@@ -64,6 +64,5 @@ void panic(const struct registers *registers, const char *format, ...)
 	}
 	serial_drain();
 	outb(DEBUG_EXIT_PORT, PANIC_STATUS);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	halt();
 }

@@ -12,10 +12,8 @@ void *memmove(void *to, const void *from, size_t size)
 {
 	if ((u64)to - (u64)from >= size)
 		return memcpy(to, from, size);
-	u8 *target = to;
-	const u8 *source = from;
 	while (size--)
-		target[size] = source[size];
+		((u8 *)to)[size] = ((const u8 *)from)[size];
 	return to;
 }
 
@@ -48,19 +46,14 @@ size_t strlen(const char *s)
 	return length;
 }
 
-int strcmp(const char *a, const char *b)
-{
-	for (; *a && *a == *b; a++, b++)
-		;
-	return (u8)*a - (u8)*b;
-}
-
 int strncmp(const char *a, const char *b, size_t size)
 {
 	for (; size && *a && *a == *b; size--, a++, b++)
 		;
 	return size ? (u8)*a - (u8)*b : 0;
 }
+
+int strcmp(const char *a, const char *b) { return strncmp(a, b, ~0UL); }
 
 char *strchr(const char *s, int c)
 {
@@ -72,8 +65,6 @@ char *strchr(const char *s, int c)
 
 void strlcpy(char *to, const char *from, size_t size)
 {
-	if (!size)
-		return;
 	size_t length = MIN(strlen(from), size - 1);
 	memcpy(to, from, length);
 	to[length] = 0;

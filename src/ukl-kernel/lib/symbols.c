@@ -6,25 +6,6 @@
 /* In .data: it is part of the file that the builder writes to. */
 struct image_info image_info = { .magic = IMAGE_INFO_MAGIC };
 
-/* The symbol that covers `address`, by bisection; NULL if none does. */
-static const struct image_symbol *find(const struct image_symbols *table, u64 address)
-{
-	u32 low = 0, high = table->count;
-	while (low < high) {
-		u32 middle = (low + high) / 2;
-		if (table->symbols[middle].address <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low)
-		return NULL;
-	const struct image_symbol *symbol = &table->symbols[low - 1];
-	if (symbol->size && address - symbol->address >= symbol->size)
-		return NULL;
-	return symbol;
-}
-
 const char *symbol_at(u64 address, u64 *offset)
 {
 	const struct image_symbols *table = (const struct image_symbols *)image_info.symbols;
@@ -33,10 +14,11 @@ const char *symbol_at(u64 address, u64 *offset)
 	/* In user space the table knows the program of process 1 and no other; at the bottom are the setup sectors. */
 	bool known = address < USER_TOP ? address >= USER_BOTTOM && !LINKED_APPLICATION && current_process()->pid == 1
 					: address >= (u64)load_start && address < (u64)bss_end;
-	if (!known)
-		return NULL;
-	const struct image_symbol *symbol = find(table, address);
-	if (!symbol)
+	u32 after = 0;		/* the first symbol behind it: they are sorted */
+	while (after < table->count && table->symbols[after].address <= address)
+		after++;
+	const struct image_symbol *symbol = &table->symbols[after - 1];
+	if (!known || !after || (symbol->size && address - symbol->address >= symbol->size))
 		return NULL;
 	*offset = address - symbol->address;
 	return (const char *)&table->symbols[table->count] + (symbol->name & 0xffffff);

@@ -95,22 +95,15 @@ void signal_send_group(int group, int signal)
 			signal_send(process, signal);
 }
 
-static const char *access_name(u64 error) { return error & 16 ? "execution" : error & 2 ? "write" : "read"; }
-
 /* A ring-0 application has the machine's privileges: what it does wrong is worth a line, and process 1's, the end. */
 static void report_fatal_fault(const struct registers *frame, u64 address)
 {
 	const struct process *process = current_process();
-	const char *what = exception_name(frame->vector);
 	char text[128];
 
 	if (!process->ring0)
 		return;
-	if (frame->vector == 14 || frame->vector == 8)
-		snprintf(text, sizeof text, "%s: %s of address %p at %pS", what, access_name(frame->error),
-			 (void *)address, (void *)frame->rip);
-	else
-		snprintf(text, sizeof text, "%s at %pS", what, (void *)frame->rip);
+	exception_describe(frame, address, text, sizeof text);
 	if (process->pid == 1)
 		panic(frame, "%s", text);
 	printk("ukl-kernel: %s (%d) at ring 0: %s\n", process->name, process->pid, text);

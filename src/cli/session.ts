@@ -1,40 +1,28 @@
 /** One run of `ukl-emu boot`: files, console, terminal, limits, traces, and what is said at the end. */
-import { ImageError } from "../boot/index.ts";
 import type { SystemObserver } from "../cpu/core.ts";
-import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { branchEvents, branchHistory, formatBranches } from "../debug/branch-history.ts";
 import { codeBits } from "../debug/disassemble.ts";
 import { combineObservers } from "../debug/observers.ts";
 import { registerDump } from "../debug/registers.ts";
 import type { Traces } from "../debug/trace.ts";
-import { Machine, type StopReason } from "../machine/machine.ts";
-import { TimingModelError } from "../timing/index.ts";
+import type { Machine, StopReason } from "../machine/machine.ts";
 import { Console } from "./console.ts";
-import { UserError } from "./errors.ts";
+import type { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
-import { openOutputs, readInput } from "./files.ts";
+import { openOutputs } from "./files.ts";
+import { loadMachine, readRunFiles } from "./load-machine.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput, writeError } from "./output.ts";
 import { jsonReport } from "./report.ts";
+import type { RunOptions } from "./run-options.ts";
 import { formatStatistics, RunStatistics } from "./statistics.ts";
 
-export interface SessionOptions {
-  readonly image: string;
-  readonly initrd: string | undefined;
-  readonly append: string;
-  readonly memory: number | undefined;
-  readonly cpu: string | undefined;
-  readonly timing: string | undefined;
-  /** Milliseconds. */
-  readonly timeout: number | undefined;
-  readonly maxInstructions: number | undefined;
-  readonly expect: RegExp | undefined;
+export interface SessionOptions extends RunOptions {
   readonly serial: SerialTarget;
   readonly traces: readonly TraceOption[];
   readonly stats: boolean;
   readonly json: boolean;
-  readonly seed: bigint | undefined;
 }
 
 const STDERR = 2;
@@ -68,43 +56,16 @@ class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    const image = readInput(options.image, "a kernel image");
-    const initrd =
-      options.initrd === undefined ? undefined : readInput(options.initrd, "an initial RAM disk");
+    const files = readRunFiles(options);
     this.#messages = new StreamOutput(process.stderr, () => {});
     this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = this.#createMachine();
-    try {
-      this.#machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
-    } catch (error) {
-      if (error instanceof ImageError) throw new UserError(`${options.image}: ${error.message}`);
-      throw error;
-    }
+    this.#machine = loadMachine(options, files, {
+      onConsole: (byte) => this.#consoleByte(byte),
+      onDebugByte: (byte) => this.#messages.byte(byte),
+      onUnknown: (message) => this.#unknown(message),
+    });
     this.#output = this.#openOutputs();
     this.#console = options.serial === "stdio" ? this.#openConsole() : null;
-  }
-
-  #createMachine(): Machine {
-    const { memory, cpu, timing, seed } = this.#options;
-    try {
-      return new Machine({
-        ...(memory === undefined ? {} : { memory }),
-        ...(cpu === undefined ? {} : { cpu }),
-        ...(timing === undefined ? {} : { timing }),
-        ...(seed === undefined ? {} : { seed }),
-        onConsole: (byte) => this.#consoleByte(byte),
-        onDebugByte: (byte) => this.#messages.byte(byte),
-        onUnknown: (message) => this.#unknown(message),
-      });
-    } catch (error) {
-      if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
-      if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
-      // Too small, too large, or more than the host can give.
-      if (error instanceof RangeError && /memory/i.test(error.message)) {
-        throw new UserError(`--memory: ${error.message}`);
-      }
-      throw error;
-    }
   }
 
   /** The console's output, and trace files. Nothing is created unless everything can be. */

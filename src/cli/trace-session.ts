@@ -1,6 +1,4 @@
 /** One run of `ukl-emu trace`: image, symbols, what is written where, and how it ends. */
-import { ImageError } from "../boot/index.ts";
-import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { loadBranchScanner } from "../debug/branch-scan.ts";
 import { PerfettoTrace } from "../debug/perfetto.ts";
 import { ProgramCode } from "../debug/program-code.ts";
@@ -11,27 +9,17 @@ import { RingNames } from "../debug/ring-names.ts";
 import { RingSummary } from "../debug/ring-summary.ts";
 import { RingTracer } from "../debug/ring-trace.ts";
 import { SymbolError, SymbolTable } from "../debug/symbols.ts";
-import { Machine, type StopReason } from "../machine/machine.ts";
-import { TimingModelError } from "../timing/index.ts";
+import type { Machine, StopReason } from "../machine/machine.ts";
 import { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
 import { openOutputs, readInput } from "./files.ts";
+import { loadMachine, readRunFiles } from "./load-machine.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { LineWriter, StreamOutput, writeError } from "./output.ts";
+import type { RunOptions } from "./run-options.ts";
 import { Terminal } from "./terminal.ts";
 
-export interface TraceOptions {
-  readonly image: string;
-  readonly initrd: string | undefined;
-  readonly append: string;
-  readonly memory: number | undefined;
-  readonly cpu: string | undefined;
-  readonly timing: string | undefined;
-  readonly seed: bigint | undefined;
-  /** Milliseconds. */
-  readonly timeout: number | undefined;
-  readonly maxInstructions: number | undefined;
-  readonly expect: RegExp | undefined;
+export interface TraceOptions extends RunOptions {
   readonly symbols: readonly string[];
   /** File for the transitions. */
   readonly output: string | undefined;
@@ -96,47 +84,21 @@ class TraceSession {
 
   constructor(options: TraceOptions) {
     this.#options = options;
-    const image = readInput(options.image, "a kernel image");
-    const initrd =
-      options.initrd === undefined ? undefined : readInput(options.initrd, "an initial RAM disk");
-    const symbols = loadSymbols(options.symbols, image);
-    this.#names = new RingNames(symbols, symbols && ProgramCode.find(image, symbols));
+    const files = readRunFiles(options);
+    const symbols = loadSymbols(options.symbols, files.image);
+    this.#names = new RingNames(symbols, symbols && ProgramCode.find(files.image, symbols));
     this.#messages = new StreamOutput(process.stderr, () => {});
     this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = this.#createMachine();
-    try {
-      this.#machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
-    } catch (error) {
-      if (error instanceof ImageError) throw new UserError(`${options.image}: ${error.message}`);
-      throw error;
-    }
+    this.#machine = loadMachine(options, files, {
+      onConsole: (byte) => this.#consoleByte(byte),
+      onUnknown: (message) => this.#say(`unknown: ${message}`),
+    });
     this.#summary = new RingSummary(this.#names, this.#machine.timing.name);
     this.#terminal = new Terminal(process.stdin, {
       type: (bytes) => this.#machine.type(bytes),
       command: () => {},
       end: () => {},
     });
-  }
-
-  #createMachine(): Machine {
-    const { memory, cpu, seed, timing } = this.#options;
-    try {
-      return new Machine({
-        ...(memory === undefined ? {} : { memory }),
-        ...(cpu === undefined ? {} : { cpu }),
-        ...(seed === undefined ? {} : { seed }),
-        ...(timing === undefined ? {} : { timing }),
-        onConsole: (byte) => this.#consoleByte(byte),
-        onUnknown: (message) => this.#say(`unknown: ${message}`),
-      });
-    } catch (error) {
-      if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
-      if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
-      if (error instanceof RangeError && /memory/i.test(error.message)) {
-        throw new UserError(`--memory: ${error.message}`);
-      }
-      throw error;
-    }
   }
 
   /** Transitions go to standard output, unless a file is named for them or something else is wanted of them. */

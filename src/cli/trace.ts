@@ -1,21 +1,11 @@
 /** `ukl-emu trace IMAGE`: the command's options. What it does is in `trace-session.ts`. */
 import type { Argv, CommandModule } from "yargs";
 import { UserError } from "./errors.ts";
-import { parseCount, parseDuration, parseRegex, parseSeed, parseSize } from "./options.ts";
+import { IMAGE_ARGUMENT, OptionValues, RUN_OPTIONS, type RunArguments, runOptions } from "./run-options.ts";
 import type { TraceOptions } from "./trace-session.ts";
 
 /** As yargs gives them: every value is text, and a list when the option was given more than once. */
-interface TraceArguments {
-  readonly image: string;
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory?: string;
-  readonly cpu?: string;
-  readonly timing?: string;
-  readonly seed?: string;
-  readonly timeout?: string;
-  readonly maxInstructions?: string;
-  readonly expect?: string;
+interface TraceArguments extends RunArguments {
   readonly symbols?: string | readonly string[];
   readonly output?: string;
   readonly perfetto?: string;
@@ -24,19 +14,9 @@ interface TraceArguments {
   readonly console?: boolean;
 }
 
-/** Options with a value that make sense once. */
-const SINGLE = [
-  ...["initrd", "append", "memory", "cpu", "timing", "seed", "timeout", "max-instructions", "expect"],
-  ...["output", "perfetto"],
-] as const;
-
 function builder(yargs: Argv): Argv<TraceArguments> {
   return yargs
-    .positional("image", {
-      type: "string",
-      describe: "kernel: bzImage, ELF, PVH or multiboot",
-      demandOption: true,
-    })
+    .positional("image", IMAGE_ARGUMENT)
     .options({
       symbols: {
         type: "string",
@@ -51,18 +31,7 @@ function builder(yargs: Argv): Argv<TraceArguments> {
         type: "boolean",
         describe: "the guest's console to standard error as it is, not as lines of the trace",
       },
-      timing: { type: "string", describe: "timing model, as ukl-emu models lists them; adds cycles" },
-      initrd: { type: "string", describe: "initial RAM disk, or first multiboot module" },
-      append: { type: "string", describe: "kernel command line" },
-      memory: { type: "string", describe: "guest RAM, e.g. 512M (the default) or 1G" },
-      cpu: { type: "string", describe: "processor model, e.g. x86-64-v2,-smap or --cpu=-smep" },
-      timeout: { type: "string", describe: "stop after this wall time, e.g. 60s: exit code 124" },
-      "max-instructions": {
-        type: "string",
-        describe: "stop after this many instructions, e.g. 2G: exit code 124",
-      },
-      expect: { type: "string", describe: "stop with exit code 0 when a console line matches this regex" },
-      seed: { type: "string", describe: "seed of RDRAND and RDSEED" },
+      ...RUN_OPTIONS,
     })
     .example("$0 trace image.bin", "every ring transition and system call, one line each")
     .example("$0 trace image.bin --summary --timing skylake", "where the time went")
@@ -79,36 +48,17 @@ function builder(yargs: Argv): Argv<TraceArguments> {
 
 /** @throws UserError */
 export function traceOptions(given: TraceArguments): TraceOptions {
-  const values = given as unknown as Readonly<Record<string, unknown>>;
-  for (const name of SINGLE) {
-    const value = values[name];
-    if (Array.isArray(value)) {
-      throw new UserError(`--${name}: expected one value, found ${value.map((v) => `"${v}"`).join(" and ")}`);
-    }
-  }
-  const parse = <T>(name: string, parser: (option: string, text: string) => T): T | undefined => {
-    const text = values[name] as string | undefined;
-    return text === undefined ? undefined : parser(`--${name}`, text);
-  };
+  const values = new OptionValues(given, ["output", "perfetto"]);
   const file = (option: string, text: string): string => {
     if (text === "") throw new UserError(`${option}: expected a file name, found nothing`);
     return text;
   };
   const { symbols = [] } = given;
   return {
-    image: given.image,
-    initrd: given.initrd,
-    append: given.append ?? "",
-    memory: parse("memory", parseSize),
-    cpu: given.cpu,
-    timing: given.timing,
-    seed: parse("seed", parseSeed),
-    timeout: parse("timeout", parseDuration),
-    maxInstructions: parse("max-instructions", parseCount),
-    expect: parse("expect", parseRegex),
+    ...runOptions(given),
     symbols: typeof symbols === "string" ? [symbols] : symbols,
-    output: parse("output", file),
-    perfetto: parse("perfetto", file),
+    output: values.parse("output", file),
+    perfetto: values.parse("perfetto", file),
     summary: given.summary === true,
     json: given.json === true,
     console: given.console === true,

@@ -1,0 +1,59 @@
+/** From options to a machine with its image loaded; what cannot be used is told by the option's name. */
+import { ImageError } from "../boot/index.ts";
+import { CpuModelError } from "../cpu/cpuid/index.ts";
+import { Machine, type MachineOptions } from "../machine/machine.ts";
+import { TimingModelError } from "../timing/index.ts";
+import { UserError } from "./errors.ts";
+import { readInput } from "./files.ts";
+import type { RunOptions } from "./run-options.ts";
+
+export interface RunFiles {
+  readonly image: Uint8Array;
+  readonly initrd: Uint8Array | undefined;
+}
+
+/** @throws UserError */
+export function readRunFiles({ image, initrd }: RunOptions): RunFiles {
+  return {
+    image: readInput(image, "a kernel image"),
+    initrd: initrd === undefined ? undefined : readInput(initrd, "an initial RAM disk"),
+  };
+}
+
+type MachineEvents = Pick<MachineOptions, "onConsole" | "onDebugByte" | "onUnknown">;
+
+/** @throws UserError */
+export function loadMachine(
+  options: RunOptions,
+  { image, initrd }: RunFiles,
+  events: MachineEvents,
+): Machine {
+  const machine = createMachine(options, events);
+  try {
+    machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
+  } catch (error) {
+    if (error instanceof ImageError) throw new UserError(`${options.image}: ${error.message}`);
+    throw error;
+  }
+  return machine;
+}
+
+function createMachine({ memory, cpu, timing, seed }: RunOptions, events: MachineEvents): Machine {
+  try {
+    return new Machine({
+      ...(memory === undefined ? {} : { memory }),
+      ...(cpu === undefined ? {} : { cpu }),
+      ...(timing === undefined ? {} : { timing }),
+      ...(seed === undefined ? {} : { seed }),
+      ...events,
+    });
+  } catch (error) {
+    if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
+    if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
+    // Too small, too large, or more than the host can give.
+    if (error instanceof RangeError && /memory/i.test(error.message)) {
+      throw new UserError(`--memory: ${error.message}`);
+    }
+    throw error;
+  }
+}

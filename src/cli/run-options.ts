@@ -1,0 +1,95 @@
+/** Options of every command that runs a guest: what is booted on which machine, and when it stops. */
+import { UserError } from "./errors.ts";
+import { parseCount, parseDuration, parseRegex, parseSeed, parseSize } from "./options.ts";
+
+/** As yargs gives them: every value is text, and a list when the option was given more than once. */
+export interface RunArguments {
+  readonly image: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory?: string;
+  readonly cpu?: string;
+  readonly timing?: string;
+  readonly timeout?: string;
+  readonly maxInstructions?: string;
+  readonly expect?: string;
+  readonly seed?: string;
+}
+
+export interface RunOptions {
+  readonly image: string;
+  readonly initrd: string | undefined;
+  readonly append: string;
+  /** Bytes. */
+  readonly memory: number | undefined;
+  readonly cpu: string | undefined;
+  readonly timing: string | undefined;
+  readonly seed: bigint | undefined;
+  /** Milliseconds. */
+  readonly timeout: number | undefined;
+  readonly maxInstructions: number | undefined;
+  readonly expect: RegExp | undefined;
+}
+
+/** For yargs. */
+export const IMAGE_ARGUMENT = {
+  type: "string",
+  describe: "kernel: bzImage, ELF, PVH or multiboot",
+  demandOption: true,
+} as const;
+
+/** For yargs, by name. */
+export const RUN_OPTIONS = {
+  initrd: { type: "string", describe: "initial RAM disk, or first multiboot module" },
+  append: { type: "string", describe: "kernel command line" },
+  memory: { type: "string", describe: "guest RAM, e.g. 512M (the default) or 1G" },
+  cpu: { type: "string", describe: "processor model, e.g. x86-64-v2,-smap or --cpu=-smep" },
+  timing: {
+    type: "string",
+    describe: "timing model, e.g. skylake: counts cycles; ukl-emu models lists them",
+  },
+  timeout: { type: "string", describe: "stop after this wall time, e.g. 60s: exit code 124" },
+  "max-instructions": {
+    type: "string",
+    describe: "stop after this many instructions, e.g. 2G: exit code 124",
+  },
+  expect: { type: "string", describe: "stop with exit code 0 when a console line matches this regex" },
+  seed: { type: "string", describe: "seed of RDRAND and RDSEED" },
+} as const;
+
+/** Options by name, with the parsers that say what is wrong with a value. */
+export class OptionValues {
+  readonly #values: Readonly<Record<string, unknown>>;
+
+  /** @throws UserError if one of `single` was given more than once */
+  constructor(given: object, single: readonly string[]) {
+    this.#values = given as Readonly<Record<string, unknown>>;
+    for (const name of single) {
+      const value = this.#values[name];
+      if (!Array.isArray(value)) continue;
+      throw new UserError(`--${name}: expected one value, found ${value.map((v) => `"${v}"`).join(" and ")}`);
+    }
+  }
+
+  parse<T>(name: string, parser: (option: string, text: string) => T): T | undefined {
+    const text = this.#values[name] as string | undefined;
+    return text === undefined ? undefined : parser(`--${name}`, text);
+  }
+}
+
+/** @throws UserError */
+export function runOptions(given: RunArguments): RunOptions {
+  const values = new OptionValues(given, Object.keys(RUN_OPTIONS));
+  return {
+    image: given.image,
+    initrd: given.initrd,
+    append: given.append ?? "",
+    memory: values.parse("memory", parseSize),
+    cpu: given.cpu,
+    timing: given.timing,
+    seed: values.parse("seed", parseSeed),
+    timeout: values.parse("timeout", parseDuration),
+    maxInstructions: values.parse("max-instructions", parseCount),
+    expect: values.parse("expect", parseRegex),
+  };
+}

@@ -20,7 +20,7 @@ sed -n -e '2,$s/\([a-z]*\) \([0-9]\)/\2=\1/p' numbers | tr a-z A-Z
 seq 1 2000 | sha256sum
 dd if=/dev/zero bs=1000 count=300 2>/dev/null | sha256sum | cut -c 1-16
 yes | head -n 10000 | wc -l
-cp words sub/copy; mv sub/copy sub/moved; ln -s moved sub/link; ln sub/moved sub/hard
+cp words sub/copy; mv sub/copy sub/moved; ln -s moved sub/link; cp -p sub/moved sub/twin
 cat sub/link | md5sum; readlink sub/link; ls -1 sub; find . -type f | sort
 tar cf t.tar words sub && mkdir out && tar xf t.tar -C out && diff -r sub out/sub && echo "tar agrees"
 grep -c fig words; grep -q banana words || echo "no banana: $?"

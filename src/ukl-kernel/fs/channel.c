@@ -1,5 +1,5 @@
 /*
- * Pipes (POSIX.1 pipe, read, write) and pairs of stream sockets (POSIX.1 socketpair, send, recv, shutdown). Both
+ * Pipes (POSIX.1 pipe, read, write) and pairs of stream sockets (POSIX.1 socketpair, send, recv). Both
  * are made of channels: bytes on their way in one direction. A pipe is one of them, a socket pair two.
  */
 #include "internal.h"
@@ -10,7 +10,7 @@ struct channel {
 	u32 start, used;			/* in the ring of pages */
 	u8 *pages[RING_PAGES];			/* come with the first byte that needs them, and stay */
 	u32 ends;				/* open files: 2, or 1 */
-	bool over;				/* an end is closed or shut down: what is in the ring is the last */
+	bool over;				/* an end is closed: what is in the ring is the last */
 	struct wait_queue can_read, can_write;
 };
 
@@ -25,18 +25,14 @@ static struct channel *channel_create(void)
 	return channel;
 }
 
-static void channel_shut(struct channel *channel)
+static void channel_close(struct channel *channel)
 {
+	if (!channel)
+		return;
 	channel->over = true;
 	file_wake(&channel->can_read);
 	file_wake(&channel->can_write);
-}
-
-static void channel_close(struct channel *channel)
-{
-	if (channel)
-		channel_shut(channel);
-	if (!channel || --channel->ends > 0)
+	if (--channel->ends > 0)
 		return;
 	for (u32 i = 0; i < RING_PAGES; i++)
 		if (channel->pages[i])
@@ -50,7 +46,6 @@ static u32 room(const struct channel *channel) { return RING_SIZE - channel->use
 static inline ssize_t ring_copy(struct channel *channel, void *buffer, size_t size, bool writing)
 {
 	u32 at = channel->start + (writing ? channel->used : 0);
-
 	for (size_t done = 0; done < size;) {
 		u32 offset = (at + done) % PAGE_SIZE;
 		size_t piece = MIN(size - done, PAGE_SIZE - offset);
@@ -81,7 +76,7 @@ static ssize_t channel_read(struct channel *channel, void *buffer, size_t size, 
 	ssize_t done = ring_copy(channel, buffer, MIN(size, channel->used), false);
 	if (done > 0) {
 		channel->used -= done;
-		/* An empty ring begins again in its first page: short messages stay in memory that is in the caches. */
+		/* An empty ring begins again in its first page: short messages stay in the caches. */
 		channel->start = channel->used ? (channel->start + done) % RING_SIZE : 0;
 		file_wake(&channel->can_write);
 	}
@@ -94,7 +89,6 @@ static ssize_t channel_write(struct channel *channel, const void *buffer, size_t
 	u32 least = size <= PIPE_BUF ? size : 1;
 	size_t done = 0;
 	ssize_t result = 0;
-
 	while (done < size && result >= 0) {
 		if (channel->over) {
 			if (!(flags & MSG_NOSIGNAL))
@@ -131,11 +125,10 @@ static u32 stream_poll(struct file *file)
 	const struct channel *in = file->inode->stream.in, *out = file->inode->stream.out;
 	bool socket = S_ISSOCK(file->inode->mode);
 	u32 events = (in && in->used ? POLLIN : 0) | (out && room(out) >= PIPE_BUF ? POLLOUT : 0);
-
 	if (in && in->over)
-		events |= !socket ? POLLHUP : POLLIN | POLLRDHUP | (out->over ? POLLHUP : 0);
-	if (out && out->over)
-		events |= socket ? POLLOUT : POLLERR;
+		events |= socket ? POLLIN | POLLOUT | POLLHUP | POLLRDHUP : POLLHUP;
+	else if (out && out->over)
+		events |= POLLERR;
 	return events;
 }
 
@@ -154,7 +147,6 @@ static struct file *stream_create(u32 mode, struct channel *in, struct channel *
 {
 	struct inode *inode = inode_create(mode);
 	struct file *file = NULL;
-
 	if (inode) {
 		inode->operations = &stream_operations;
 		inode->stream.in = in;
@@ -230,16 +222,4 @@ long sys_recvfrom(int descriptor, void *buffer, size_t size, u32 flags, void *ad
 {
 	struct file *file = file_get(descriptor);
 	return !file ? -EBADF : address ? -EOPNOTSUPP : socket_receive(file, buffer, size, flags);
-}
-
-long sys_shutdown(int descriptor, u32 how)
-{
-	struct file *file = file_get(descriptor);
-	if (!file || !S_ISSOCK(file->inode->mode) || how > SHUT_RDWR)
-		return !file ? -EBADF : how > SHUT_RDWR ? -EINVAL : -ENOTSOCK;
-	if (how != SHUT_WR)
-		channel_shut(file->inode->stream.in);
-	if (how != SHUT_RD)
-		channel_shut(file->inode->stream.out);
-	return 0;
 }

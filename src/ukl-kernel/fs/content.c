@@ -20,8 +20,8 @@ static u8 *page_at(struct inode *inode, u64 position)
 /* As page_at, but makes the page; NULL: no memory. */
 static u8 *page_make(struct inode *inode, u64 position)
 {
-	u64 index = position / PAGE_SIZE, start = index * PAGE_SIZE, capacity = MAX(inode->content.capacity, 4UL);
-
+	u64 index = position / PAGE_SIZE, start = index * PAGE_SIZE, archive_size = inode->content.archive_size;
+	u64 capacity = MAX(inode->content.capacity, 4UL);
 	while (capacity <= index)
 		capacity *= 2;
 	if (capacity > inode->content.capacity) {
@@ -35,52 +35,47 @@ static u8 *page_make(struct inode *inode, u64 position)
 	}
 	u8 **page = &inode->content.pages[index];
 	if (!*page) {
-		/* Files leave the last sixteenth of memory to programs: a full file system is an error, full memory an end. */
+		/* Files leave the last sixteenth to programs: a full disk is an error, full memory an end. */
 		paddr_t frame = pages_free() > pages_total() / 16 ? page_alloc() : 0;
 		if (!frame)
 			return NULL;
 		*page = direct(frame);
-		if (start < inode->content.archive_size)
-			memcpy(*page, inode->content.archive + start, MIN(PAGE_SIZE, inode->content.archive_size - start));
+		if (start < archive_size)
+			memcpy(*page, inode->content.archive + start, MIN(PAGE_SIZE, archive_size - start));
 	}
 	return *page;
 }
 
 /* Into the application's memory or, for page faults and exec, the kernel's. */
-static ssize_t content_read(struct inode *inode, void *to, size_t size, u64 position, bool to_user)
+static ssize_t content_read(struct inode *inode, void *to, size_t size, u64 *position, bool to_user)
 {
 	size_t done = 0;
-
-	if (position >= inode->size)
-		return 0;
-	size = MIN(size, inode->size - position);
+	size = MIN(size, inode->size - MIN(inode->size, *position));
 	while (done < size) {
-		u64 at = position + done, offset = at % PAGE_SIZE;
+		u64 offset = *position % PAGE_SIZE;
 		size_t piece = MIN(size - done, PAGE_SIZE - offset);
-		const u8 *from = page_at(inode, at) ?: zeroes;
-		if (from == zeroes && at < inode->content.archive_size) {
-			from = inode->content.archive + at - offset;
-			piece = MIN(piece, inode->content.archive_size - at);
+		const u8 *from = page_at(inode, *position) ?: zeroes;
+		if (from == zeroes && *position < inode->content.archive_size) {
+			from = inode->content.archive + *position - offset;
+			piece = MIN(piece, inode->content.archive_size - *position);
 		}
 		if (!to_user)
 			memcpy(to + done, from + offset, piece);
 		else if (copy_to_user(to + done, from + offset, piece))
 			return done ? (ssize_t)done : -EFAULT;
 		done += piece;
+		*position += piece;
 	}
 	return done;
 }
 
-static ssize_t regular_read(struct file *file, void *buffer, size_t size, u64 *position)
+static ssize_t regular_read(struct file *file, void *to, size_t size, u64 *position)
 {
-	ssize_t done = content_read(file->inode, buffer, size, *position, true);
-	*position += MAX(done, 0);
-	return done;
+	return content_read(file->inode, to, size, position, true);
 }
-
 static ssize_t regular_read_kernel(struct file *file, void *to, size_t size, u64 position)
 {
-	return content_read(file->inode, to, size, position, false);
+	return content_read(file->inode, to, size, &position, false);
 }
 
 static ssize_t regular_write(struct file *file, const void *buffer, size_t size, u64 *position)
@@ -88,7 +83,6 @@ static ssize_t regular_write(struct file *file, const void *buffer, size_t size,
 	struct inode *inode = file->inode;
 	ssize_t error = 0;
 	size_t done = 0;
-
 	if (file->flags & O_APPEND)
 		*position = inode->size;
 	while (done < size && !error) {
@@ -135,8 +129,5 @@ void content_free(struct inode *inode)
 }
 
 const struct file_operations regular_operations = {
-	.seekable = true,
-	.read = regular_read,
-	.write = regular_write,
-	.read_kernel = regular_read_kernel,
+	.seekable = true, .read = regular_read, .write = regular_write, .read_kernel = regular_read_kernel,
 };

@@ -21,36 +21,25 @@ static u64 hex(const char *digits)
 
 static long unpack_one(const struct cpio_header *header, const char *name, const char *data, u64 size)
 {
-	/* Of a file with several names, cpio gives each a header, and the bytes with the last of them. */
-	static struct { u64 number; struct inode *inode; } linked;
 	u32 mode = hex(header->mode);
 	struct inode *inode;
 	struct lookup at;
-
 	TRY(path_walk(root, name, false, &at));
 	if (at.inode && (S_ISDIR(mode) || S_ISCHR(mode)))
 		return 0;		/* /, /dev, /dev/console */
-	if (at.entry && !S_ISDIR(at.inode->mode)) {
-		entry_remove(at.entry);
+	if (at.inode && !S_ISDIR(at.inode->mode)) {
+		inode_unlink(at.inode);
 		at.inode = NULL;
 	}
 	if (S_ISLNK(mode))
 		return symlink_make(&at, data, size);
-	bool shared = S_ISREG(mode) && hex(header->links) > 1;
-	if (shared && linked.inode && linked.number == hex(header->inode)) {
-		inode = linked.inode;
-		TRY(entry_add(at.directory, at.name, inode));
-	} else {
-		TRY(inode_make(&at, mode, &inode));
-	}
+	if (S_ISREG(mode) && hex(header->links) > 1 && !size)
+		return -EMLINK;		/* a hard link: the bytes are with the file's last name only */
+	TRY(inode_make(&at, mode, &inode));
 	inode->modified = hex(header->time) * NS_PER_SECOND;
 	if (S_ISREG(mode) && size) {
 		inode->content.archive = (const u8 *)data;
 		inode->content.archive_size = inode->size = size;
-	}
-	if (shared) {
-		linked.number = hex(header->inode);
-		linked.inode = inode;
 	}
 	return 0;
 }

@@ -30,7 +30,6 @@ struct file *file_get(int descriptor)
 int descriptor_install(struct file *file, int from, bool close_on_exec)
 {
 	struct files *files = current_process()->files;
-
 	for (int i = from; file && i < FILES_MAX; i++) {
 		if (!files->open[i]) {
 			files->open[i] = file;
@@ -46,7 +45,6 @@ int descriptor_install(struct file *file, int from, bool close_on_exec)
 static void descriptor_remove(struct files *files, int descriptor)
 {
 	struct file *file = files->open[descriptor];
-
 	files->open[descriptor] = NULL;
 	if (file)
 		file_unref(file);
@@ -55,7 +53,6 @@ static void descriptor_remove(struct files *files, int descriptor)
 long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
 {
 	int pair[2];
-
 	pair[0] = descriptor_install(first, 0, close_on_exec);
 	pair[1] = descriptor_install(second, 0, close_on_exec);
 	if (pair[0] >= 0 && pair[1] >= 0 && !copy_to_user(to, pair, sizeof(pair)))
@@ -120,24 +117,18 @@ static long duplicate(int descriptor, u64 from, bool close_on_exec)
 	return descriptor_install(file, from, close_on_exec);
 }
 
-static long duplicate_to(int from, int to, bool close_on_exec)
+long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }
+
+long sys_dup2(int from, int to)
 {
 	struct file *file = file_get(from);
-
 	if (!file || (u32)to >= FILES_MAX)
 		return -EBADF;
 	if (from == to)
 		return to;
 	file_ref(file);
 	descriptor_remove(current_process()->files, to);
-	return descriptor_install(file, to, close_on_exec);
-}
-
-long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }
-long sys_dup2(int from, int to) { return duplicate_to(from, to, false); }
-long sys_dup3(int from, int to, u32 flags)
-{
-	return from == to || flags & ~O_CLOEXEC ? -EINVAL : duplicate_to(from, to, flags & O_CLOEXEC);
+	return descriptor_install(file, to, false);
 }
 
 long sys_fcntl(int descriptor, u32 command, u64 argument)
@@ -145,7 +136,6 @@ long sys_fcntl(int descriptor, u32 command, u64 argument)
 	const u32 settable = O_APPEND | O_NONBLOCK;
 	struct files *files = current_process()->files;
 	struct file *file = file_get(descriptor);
-
 	if (!file)
 		return -EBADF;
 	switch (command) {
@@ -169,5 +159,7 @@ long sys_fcntl(int descriptor, u32 command, u64 argument)
 long sys_ioctl(int descriptor, u32 request, u64 argument)
 {
 	struct file *file = file_get(descriptor);
-	return !file ? -EBADF : file->operations->ioctl ? file->operations->ioctl(file, request, argument) : -ENOTTY;
+	if (!file)
+		return -EBADF;
+	return file->operations->ioctl ? file->operations->ioctl(file, request, argument) : -ENOTTY;
 }

@@ -14,7 +14,6 @@ void random_fill(void *to, size_t size)
 {
 	static u64 state;
 	u8 *at = to;
-
 	if (!state)
 		state = rdtsc() | 1;
 	for (size_t i = 0; i < size; i++) {
@@ -32,11 +31,12 @@ static ssize_t random_read(struct file *file, void *buffer, size_t size, u64 *po
 
 static const struct file_operations null_operations = { .seekable = true, .read = null_read, .write = null_write };
 static const struct file_operations zero_operations = { .seekable = true, .read = zero_read, .write = null_write };
-static const struct file_operations random_operations = { .seekable = true, .read = random_read, .write = null_write };
+static const struct file_operations random_operations = { .read = random_read, .write = null_write };
 
 #define DEVICE(major, minor) ((major) << 8 | (minor))
 
-static const struct { const char *path; u32 mode; u64 number; const struct file_operations *operations; } nodes[] = {
+struct node { const char *path; u32 mode; u64 number; const struct file_operations *operations; };
+static const struct node nodes[] = {
 	{ "/dev", S_IFDIR | 0755, 0, NULL },
 	{ "/dev/null", S_IFCHR | 0666, DEVICE(1, 3), &null_operations },
 	{ "/dev/zero", S_IFCHR | 0666, DEVICE(1, 5), &zero_operations },
@@ -56,9 +56,8 @@ void filesystem_init(const void *archive, size_t size)
 {
 	struct lookup at;
 	struct inode *inode;
-
 	root = inode_create(S_IFDIR | 0755);
-	root->links = 2;
+	root->directory = root;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
 		path_walk(root, nodes[i].path, false, &at);
 		inode_make(&at, nodes[i].mode, &inode);

@@ -17,9 +17,8 @@ struct inode *inode_create(u32 mode)
 		inode->operations = &regular_operations;
 	if (S_ISDIR(mode)) {
 		inode->operations = &directory_operations;
-		list_init(&inode->directory.entries);
-		inode->directory.next_cookie = 2;	/* 0 and 1 are `.` and `..` */
-		inode->links = 1;			/* its `.` */
+		list_init(&inode->entries.list);
+		inode->entries.next_cookie = 2;		/* 0 and 1 are `.` and `..` */
 	}
 	return inode;
 }
@@ -44,76 +43,64 @@ void inode_unref(struct inode *inode)
 	kfree(inode);
 }
 
-struct entry *entry_find(struct inode *directory, const char *name)
+struct inode *inode_find(struct inode *directory, const char *name)
 {
-	struct entry *entry;
-	list_for_each(entry, &directory->directory.entries, link)
-		if (!strcmp(entry->name, name))
-			return entry;
+	struct inode *inode;
+	list_for_each(inode, &directory->entries.list, link)
+		if (!strcmp(inode->name, name))
+			return inode;
 	return NULL;
 }
 
-/* The name takes a reference of its own. */
-long entry_add(struct inode *directory, const char *name, struct inode *inode)
+long inode_link(struct inode *directory, const char *name, struct inode *inode)
 {
-	if (directory->links < 2)
+	if (!directory->directory)
 		return -ENOENT;		/* it was removed */
-	struct entry *entry = kmalloc(sizeof(*entry) + strlen(name) + 1);
-	if (!entry)
+	char *copy = kmalloc(strlen(name) + 1);
+	if (!copy)
 		return -ENOSPC;
-	memcpy(entry->name, name, strlen(name));
-	entry->directory = directory;
-	entry->inode = inode;
-	entry->cookie = directory->directory.next_cookie++;
-	list_add_tail(&directory->directory.entries, &entry->link);
+	memcpy(copy, name, strlen(name));
 	inode_ref(inode);
-	inode->name = entry;
-	inode->links++;
-	if (S_ISDIR(inode->mode))
-		directory->links++;	/* its `..` */
+	inode_unlink(inode);
+	inode->name = copy;
+	inode->directory = directory;
+	inode->cookie = directory->entries.next_cookie++;
+	list_add_tail(&directory->entries.list, &inode->link);
 	directory->modified = time_of_day();
 	return 0;
 }
 
-void entry_remove(struct entry *entry)
+void inode_unlink(struct inode *inode)
 {
-	struct inode *inode = entry->inode, *directory = entry->directory;
-
-	list_remove(&entry->link);
-	inode->links--;
-	if (inode->name == entry)
-		inode->name = NULL;
-	if (S_ISDIR(inode->mode))
-		directory->links--;
-	directory->modified = time_of_day();
+	if (!inode->directory)
+		return;
+	list_remove(&inode->link);
+	kfree(inode->name);
+	inode->directory->modified = time_of_day();
+	inode->directory = NULL;
 	inode_unref(inode);
-	kfree(entry);
 }
 
-/* The root is its own parent; so is a directory that was removed. */
-struct inode *inode_parent(struct inode *directory)
-{
-	return directory->name ? directory->name->directory : directory;
-}
+/* A directory that was removed is its own parent, as the root is. */
+struct inode *inode_parent(struct inode *directory) { return directory->directory ?: directory; }
 
 /* Written from the end, name by name up to the root, and then moved to the front. */
 long inode_path(struct inode *inode, char *to, size_t size)
 {
 	char *at = to + size;
-
 	if (size < 2)
 		return -ERANGE;
 	*--at = 0;
 	if (inode == root)
 		*--at = '/';
-	for (; inode != root; inode = inode->name->directory) {
-		if (!inode->name)
+	for (; inode != root; inode = inode->directory) {
+		if (!inode->directory)
 			return -ENOENT;
-		size_t length = strlen(inode->name->name);
+		size_t length = strlen(inode->name);
 		if ((size_t)(at - to) < length + 1)
 			return -ERANGE;
 		at -= length;
-		memcpy(at, inode->name->name, length);
+		memcpy(at, inode->name, length);
 		*--at = '/';
 	}
 	size_t length = to + size - at - 1;
@@ -128,7 +115,7 @@ long inode_make(struct lookup *at, u32 mode, struct inode **result)
 	struct inode *inode = inode_create(mode);
 	if (!inode)
 		return -ENOSPC;
-	long error = entry_add(at->directory, at->name, inode);
+	long error = inode_link(at->directory, at->name, inode);
 	inode_unref(inode);		/* the name holds it, or nobody */
 	*result = inode;
 	return error;

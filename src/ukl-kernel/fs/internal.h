@@ -16,7 +16,6 @@ extern const struct file_operations directory_operations, regular_operations, tt
 /* fs/path.c: a path's last component. */
 struct lookup {
 	struct inode *directory;	/* that holds it */
-	struct entry *entry;		/* NULL: nothing there, or `.`, `..`, `/` */
 	struct inode *inode;		/* what it names; NULL: nothing there */
 	char name[NAME_MAX + 1];	/* may be `.`, `..` or empty (the root) */
 };
@@ -28,9 +27,10 @@ long inode_at(int at, const char *path, u32 flags, struct inode **inode);
 
 extern struct inode *root;
 struct inode *inode_parent(struct inode *directory);
-struct entry *entry_find(struct inode *directory, const char *name);
-long entry_add(struct inode *directory, const char *name, struct inode *inode);
-void entry_remove(struct entry *entry);
+struct inode *inode_find(struct inode *directory, const char *name);
+/* Gives the name, and takes an older one away. The name is a reference. */
+long inode_link(struct inode *directory, const char *name, struct inode *inode);
+void inode_unlink(struct inode *inode);
 /* Makes a file, directory ... `name` in a directory; its only reference is the name's. -EEXIST, -ENOSPC ... */
 long inode_make(struct lookup *at, u32 mode, struct inode **result);
 long symlink_make(struct lookup *at, const char *target, size_t length);

@@ -1,7 +1,7 @@
-/* Names: making, linking, renaming and removing them; directories as files; the current directory. */
+/* Names: making, renaming and removing them; directories as files; the current directory. */
 #include "internal.h"
 
-static bool directory_is_empty(struct inode *directory) { return list_empty(&directory->directory.entries); }
+static bool directory_is_empty(struct inode *directory) { return list_empty(&directory->entries.list); }
 
 long sys_mkdirat(int at, const char *path, u32 mode)
 {
@@ -18,7 +18,7 @@ long symlink_make(struct lookup *at, const char *target, size_t length)
 	TRY(inode_make(at, S_IFLNK | 0777, &inode));
 	inode->target = kmalloc(length + 1);
 	if (!inode->target) {
-		entry_remove(inode->name);
+		inode_unlink(inode);
 		return -ENOSPC;
 	}
 	memcpy(inode->target, target, length);
@@ -52,38 +52,23 @@ long sys_readlinkat(int at, const char *path, char *buffer, int size)
 	size_t length = MIN(strlen(target), (size_t)size);
 	return copy_to_user(buffer, target, length) ? -EFAULT : (long)length;
 }
-long sys_readlink(const char *path, char *buffer, int size) { return sys_readlinkat(AT_FDCWD, path, buffer, size); }
+long sys_readlink(const char *path, char *to, int size) { return sys_readlinkat(AT_FDCWD, path, to, size); }
 
-long sys_linkat(int from_at, const char *from, int to_at, const char *to, u32 flags)
-{
-	struct inode *inode;
-	struct lookup new;
-	TRY(inode_at(from_at, from, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &inode));
-	TRY(path_lookup(to_at, to, false, &new));
-	if (new.inode)
-		return -EEXIST;
-	return S_ISDIR(inode->mode) ? -EPERM : entry_add(new.directory, new.name, inode);
-}
-long sys_link(const char *from, const char *to) { return sys_linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+/* `.`, `..` and the root have no name that could be taken away. */
+static bool is_special(const char *name) { return !strcmp(name, ".") || !strcmp(name, "..") || !*name; }
 
 long sys_unlinkat(int at, const char *path, u32 flags)
 {
 	struct lookup found;
 	TRY(path_lookup(at, path, false, &found));
-	if (!found.inode)
+	struct inode *inode = found.inode;
+	if (!inode)
 		return -ENOENT;
-	if (!(flags & AT_REMOVEDIR) && S_ISDIR(found.inode->mode))
-		return -EISDIR;
-	if (flags & AT_REMOVEDIR) {
-		if (!S_ISDIR(found.inode->mode))
-			return -ENOTDIR;
-		if (!found.entry)
-			return !found.name[0] ? -EBUSY : found.name[1] ? -ENOTEMPTY : -EINVAL;	/* / .. . */
-		if (!directory_is_empty(found.inode))
-			return -ENOTEMPTY;
-		found.inode->links--;		/* its `.`: no entry can be added any more */
-	}
-	entry_remove(found.entry);
+	if (S_ISDIR(inode->mode) != !!(flags & AT_REMOVEDIR))
+		return S_ISDIR(inode->mode) ? -EISDIR : -ENOTDIR;
+	if (S_ISDIR(inode->mode) && (is_special(found.name) || !directory_is_empty(inode)))
+		return !strcmp(found.name, ".") ? -EINVAL : inode == root ? -EBUSY : -ENOTEMPTY;
+	inode_unlink(inode);
 	return 0;
 }
 long sys_unlink(const char *path) { return sys_unlinkat(AT_FDCWD, path, 0); }
@@ -95,32 +80,25 @@ long sys_renameat(int from_at, const char *from, int to_at, const char *to)
 	TRY(path_lookup(from_at, from, false, &old));
 	TRY(path_lookup(to_at, to, false, &new));
 	struct inode *inode = old.inode;
-
 	if (!inode)
 		return -ENOENT;
-	if (!old.entry || (new.inode && !new.entry))
-		return -EBUSY;		/* `.`, `..` or the root */
+	if (is_special(old.name) || is_special(new.name))
+		return -EBUSY;
 	if (new.inode == inode)
-		return 0;		/* two names of one file: both stay (POSIX.1 rename) */
+		return 0;
 	if (S_ISDIR(inode->mode)) {
 		/* A directory must not come to lie in itself. */
 		for (struct inode *at = new.directory; at != inode_parent(at); at = inode_parent(at))
 			if (at == inode)
 				return -EINVAL;
-		if (new.inode && !S_ISDIR(new.inode->mode))
-			return -ENOTDIR;
-		if (new.inode && !directory_is_empty(new.inode))
-			return -ENOTEMPTY;
+		if (new.inode && (!S_ISDIR(new.inode->mode) || !directory_is_empty(new.inode)))
+			return S_ISDIR(new.inode->mode) ? -ENOTEMPTY : -ENOTDIR;
 	} else if (new.inode && S_ISDIR(new.inode->mode)) {
 		return -EISDIR;
 	}
-	TRY(entry_add(new.directory, new.name, inode));
-	if (new.entry) {
-		if (S_ISDIR(inode->mode))
-			new.inode->links--;
-		entry_remove(new.entry);
-	}
-	entry_remove(old.entry);
+	TRY(inode_link(new.directory, new.name, inode));
+	if (new.inode)
+		inode_unlink(new.inode);
 	return 0;
 }
 long sys_rename(const char *from, const char *to) { return sys_renameat(AT_FDCWD, from, AT_FDCWD, to); }
@@ -140,7 +118,6 @@ static long list_name(struct listing *listing, const char *name, struct inode *i
 	struct { struct directory_record head; char name[NAME_MAX + 9]; } record = {
 		.head = { inode->number, cookie + 1, size, inode->mode >> 12 },
 	};
-
 	if (cookie < listing->file->position)
 		return 0;		/* was listed before */
 	if (size > listing->size - listing->used)
@@ -156,16 +133,17 @@ long sys_getdents64(int descriptor, void *to, u32 size)
 {
 	struct file *file = file_get(descriptor);
 	struct listing listing = { .file = file, .to = to, .size = size };
-	struct entry *entry;
-
+	struct inode *inode;
 	if (!file)
 		return -EBADF;
 	if (!S_ISDIR(file->inode->mode))
 		return -ENOTDIR;
-	long result = list_name(&listing, ".", file->inode, 0) ?: list_name(&listing, "..", inode_parent(file->inode), 1);
-	list_for_each(entry, &file->inode->directory.entries, link)
+	long result = list_name(&listing, ".", file->inode, 0);
+	if (!result)
+		result = list_name(&listing, "..", inode_parent(file->inode), 1);
+	list_for_each(inode, &file->inode->entries.list, link)
 		if (!result)
-			result = list_name(&listing, entry->name, entry->inode, entry->cookie);
+			result = list_name(&listing, inode->name, inode, inode->cookie);
 	return listing.used ? (long)listing.used : result == 1 ? -EINVAL : result;
 }
 

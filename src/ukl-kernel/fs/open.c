@@ -2,12 +2,11 @@
 #include "internal.h"
 
 /* A final symbolic link is what open gets, not what it points to. */
-static bool follows(u32 flags) { return !(flags & O_NOFOLLOW) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL); }
+static bool follows(u32 flags) { return !(flags & O_NOFOLLOW) && (~flags & (O_CREAT | O_EXCL)); }
 
 static long open_found(struct lookup *found, u32 flags, u32 mode, struct file **result)
 {
 	struct inode *inode = found->inode;
-
 	if (!inode) {
 		if (!(flags & O_CREAT))
 			return -ENOENT;
@@ -44,4 +43,4 @@ long sys_openat(int at, const char *path, u32 flags, u32 mode)
 }
 
 long sys_open(const char *path, u32 flags, u32 mode) { return sys_openat(AT_FDCWD, path, flags, mode); }
-long sys_creat(const char *path, u32 mode) { return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
+long sys_creat(const char *path, u32 mode) { return sys_open(path, O_CREAT | O_WRONLY | O_TRUNC, mode); }

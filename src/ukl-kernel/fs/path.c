@@ -6,7 +6,6 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 	if (!*path)
 		return -ENOENT;
 	found->directory = found->inode = *path == '/' ? root : from;
-	found->entry = NULL;
 	found->name[0] = 0;
 	while (*path == '/')
 		path++;
@@ -23,13 +22,11 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 		bool slash = *path == '/';
 		while (*path == '/')
 			path++;
-		found->entry = NULL;
 		if (!strcmp(found->name, ".") || !strcmp(found->name, "..")) {
 			found->inode = found->name[1] ? inode_parent(found->inode) : found->inode;
 			continue;
 		}
-		found->entry = entry_find(found->directory, found->name);
-		found->inode = found->entry ? found->entry->inode : NULL;
+		found->inode = inode_find(found->directory, found->name);
 		if (found->inode && S_ISLNK(found->inode->mode) && (slash || follow)) {
 			if (++*links > SYMLINKS_MAX)
 				return -ELOOP;
@@ -57,7 +54,6 @@ long path_lookup(int at, const char *path, bool follow, struct lookup *found)
 	/* Used only until this returns, and nothing here waits: so one is enough, and the stack stays small. */
 	static char copy[PATH_MAX];
 	struct inode *from = current_process()->directory;
-
 	long length = copy_string_from_user(copy, path, sizeof(copy));
 	if (length < 0)
 		return length;
@@ -76,7 +72,6 @@ long inode_at(int at, const char *path, u32 flags, struct inode **inode)
 {
 	struct lookup found;
 	char first = 0;
-
 	/* The C library's fstat() is a path without characters. */
 	if (path && flags & AT_EMPTY_PATH && copy_from_user(&first, path, 1))
 		return -EFAULT;

@@ -18,7 +18,8 @@ static long limits_from_user(struct limits *limits, const void *time, u32 unit, 
 		return 0;
 	if (copy.seconds < 0 || (u64)copy.nanoseconds >= NS_PER_SECOND / unit)
 		return -EINVAL;
-	limits->deadline = time_now() + MIN((u64)copy.seconds, 1UL << 32) * NS_PER_SECOND + copy.nanoseconds * unit;
+	u64 seconds = MIN((u64)copy.seconds, 1UL << 32);
+	limits->deadline = time_now() + seconds * NS_PER_SECOND + copy.nanoseconds * unit;
 	return 0;
 }
 
@@ -27,7 +28,6 @@ static long wait_ready(long (*scan)(void *what), void *what, const struct limits
 {
 	struct thread *thread = current_thread();
 	long ready;
-
 	if (limits->masked) {
 		thread->saved_mask = thread->signal_mask;
 		thread->signal_mask = limits->mask & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
@@ -43,7 +43,7 @@ static long wait_ready(long (*scan)(void *what), void *what, const struct limits
 
 static u32 events_of(struct file *file)
 {
-	return file->operations->poll ? file->operations->poll(file) : POLLIN | POLLOUT;
+	return !file ? POLLNVAL : file->operations->poll ? file->operations->poll(file) : POLLIN | POLLOUT;
 }
 
 struct poll { u32 count; struct pollfd files[FILES_MAX]; };
@@ -53,8 +53,8 @@ static long poll_scan(void *what)
 	struct poll *poll = what;
 	long ready = 0;
 	for (struct pollfd *p = poll->files; p < poll->files + poll->count; p++) {
-		struct file *file = file_get(p->descriptor);
-		p->found = file ? events_of(file) & (p->events | POLLERR | POLLHUP) : p->descriptor < 0 ? 0 : POLLNVAL;
+		u32 wanted = p->events | POLLERR | POLLHUP | POLLNVAL;
+		p->found = p->descriptor < 0 ? 0 : events_of(file_get(p->descriptor)) & wanted;
 		ready += p->found != 0;
 	}
 	return ready;
@@ -97,9 +97,10 @@ static long select_scan(void *what)
 		u64 bit = 1UL << descriptor % 64;
 		if (!(select->wanted[set][descriptor / 64] & bit))
 			continue;
-		if (!file_get(descriptor))
+		u32 holds = events_of(file_get(descriptor));
+		if (holds & POLLNVAL)
 			return -EBADF;
-		if (events_of(file_get(descriptor)) & events[set]) {
+		if (holds & events[set]) {
 			select->found[set][descriptor / 64] |= bit;
 			ready++;
 		}
@@ -111,7 +112,6 @@ static long select_user(int count, u64 *const user[SETS], const struct limits *l
 {
 	struct select select = { .count = MIN(count, FILES_MAX) };
 	size_t bytes = ALIGN_UP(select.count, 64) / 8;
-
 	if (count < 0)
 		return -EINVAL;
 	for (int set = 0; set < SETS; set++)
@@ -132,11 +132,11 @@ long sys_select(int count, u64 *read, u64 *write, u64 *except, const struct time
 }
 
 /* The sixth argument points to a pointer to the mask, and its size. */
-long sys_pselect6(int count, u64 *read, u64 *write, u64 *except, const struct timespec *timeout, u64 **mask_and_size)
+long sys_pselect6(int count, u64 *read, u64 *write, u64 *except, const struct timespec *timeout, u64 **masking)
 {
 	struct limits limits;
 	u64 *mask = NULL;
-	if (mask_and_size && copy_from_user(&mask, mask_and_size, sizeof(mask)))
+	if (masking && copy_from_user(&mask, masking, sizeof(mask)))
 		return -EFAULT;
 	TRY(limits_from_user(&limits, timeout, 1, mask));
 	return select_user(count, (u64 *[]){ read, write, except }, &limits);

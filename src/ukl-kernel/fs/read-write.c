@@ -8,7 +8,6 @@ static inline ssize_t transfer(struct file *file, void *buffer, size_t size, u64
 {
 	const struct file_operations *operations = file->operations;
 	u32 other = writing ? O_RDONLY : O_WRONLY;
-
 	if ((file->flags & O_ACCMODE) == other || (writing ? !operations->write : !operations->read))
 		return -EBADF;
 	size = MIN(size, TRANSFER_MAX);
@@ -54,7 +53,6 @@ static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 co
 {
 	struct file *file = file_get(descriptor);
 	ssize_t done = 0;
-
 	if (!file || count > IOV_MAX)
 		return file ? -EINVAL : -EBADF;
 	for (u64 i = 0; i < count; i++) {
@@ -82,7 +80,6 @@ long sys_lseek(int descriptor, s64 offset, u32 origin)
 {
 	struct file *file = file_get(descriptor);
 	s64 position;
-
 	if (!file || !file->operations->seekable)
 		return file ? -ESPIPE : -EBADF;
 	if (S_ISCHR(file->inode->mode))

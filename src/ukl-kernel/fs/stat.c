@@ -7,7 +7,7 @@ long sys_newfstatat(int at, const char *path, struct stat *to, u32 flags)
 	TRY(inode_at(at, path, flags, &inode));
 	struct timespec modified = { inode->modified / NS_PER_SECOND, inode->modified % NS_PER_SECOND };
 	struct stat stat = {
-		.device = 1, .inode = inode->number, .links = inode->links, .mode = inode->mode,
+		.device = 1, .inode = inode->number, .links = inode->directory ? 1 : 0, .mode = inode->mode,
 		.special_device = inode->device, .size = inode->size, .block_size = PAGE_SIZE,
 		.blocks = ALIGN_UP(inode->size, PAGE_SIZE) / 512, .accessed = modified, .modified = modified,
 		.changed = modified,
@@ -15,7 +15,10 @@ long sys_newfstatat(int at, const char *path, struct stat *to, u32 flags)
 	return copy_to_user(to, &stat, sizeof(stat));
 }
 long sys_stat(const char *path, struct stat *to) { return sys_newfstatat(AT_FDCWD, path, to, 0); }
-long sys_lstat(const char *path, struct stat *to) { return sys_newfstatat(AT_FDCWD, path, to, AT_SYMLINK_NOFOLLOW); }
+long sys_lstat(const char *path, struct stat *to)
+{
+	return sys_newfstatat(AT_FDCWD, path, to, AT_SYMLINK_NOFOLLOW);
+}
 long sys_fstat(int descriptor, struct stat *to) { return sys_newfstatat(descriptor, NULL, to, 0); }
 
 /* Any file may be read and written; executing needs somebody's execute bit. */

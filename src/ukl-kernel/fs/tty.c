@@ -30,7 +30,7 @@ static struct {
 		.control = 0xbd,		/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
 		.local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE,
 		.characters = {
-			[VINTR] = 'C' & 31, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 'D' & 31, [VMIN] = 1,
+			[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 4, [VMIN] = 1,
 		},
 	},
 	.group = 1,
@@ -47,32 +47,29 @@ static void put(u8 c)
 	serial_put(c);
 }
 
-static bool echoed_as_two(u8 c) { return (c < ' ' && c != '\t' && c != '\n') || c == 127; }
-
 static void echo(u8 c)
 {
-	if (!local(ECHO))
-		return;
-	if (echoed_as_two(c))
+	bool control = (c < ' ' && c != '\t' && c != '\n') || c == 127;
+	if (local(ECHO) && control)
 		put('^');
-	put(echoed_as_two(c) ? c ^ 0x40 : c);
+	if (local(ECHO))
+		put(control ? c ^ 0x40 : c);
 }
 
 static void push(u16 c)
 {
 	if (tty.written - tty.read < INPUT_SIZE - 1)
 		tty.input[tty.written++ % INPUT_SIZE] = c;
-	else
-		put('\a');
 }
 
-static void erase_one(void)
+static void erase(bool all)
 {
-	u8 c = tty.input[--tty.written % INPUT_SIZE];
-	for (int columns = !local(ECHO) ? 0 : echoed_as_two(c) ? 2 : 1; columns > 0; columns--) {
-		put('\b');
-		put(' ');
-		put('\b');
+	while (tty.written > tty.complete) {
+		tty.written--;
+		for (const char *back = "\b \b"; *back && local(ECHO); back++)
+			put(*back);
+		if (!all)
+			break;
 	}
 }
 
@@ -91,8 +88,7 @@ static void receive(u8 c)
 		echo(c);
 		signal_send_group(tty.group, is_special(c, VINTR) ? SIGINT : SIGQUIT);
 	} else if (local(ICANON) && (is_special(c, VERASE) || is_special(c, VKILL))) {
-		for (bool all = is_special(c, VKILL), more = true; more && tty.written > tty.complete; more = all)
-			erase_one();
+		erase(is_special(c, VKILL));
 	} else if (local(ICANON) && is_special(c, VEOF)) {
 		push(END_OF_FILE);
 		complete_input();
@@ -123,7 +119,6 @@ static ssize_t tty_read(struct file *file, void *buffer, size_t size, u64 *posit
 {
 	u8 piece[256];
 	size_t count = 0;
-
 	if (tty.complete == tty.read && size && file->flags & O_NONBLOCK)
 		return -EAGAIN;
 	if (size)
@@ -159,7 +154,6 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 {
 	const struct winsize window = { .rows = 25, .columns = 80 };
 	void *user = (void *)argument;
-
 	switch (request) {
 	case TCGETS:
 		return copy_to_user(user, &tty.mode, sizeof(tty.mode));

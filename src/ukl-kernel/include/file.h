@@ -25,25 +25,19 @@ struct file_operations {
 	ssize_t (*read_kernel)(struct file *file, void *to, size_t size, u64 position);
 };
 
-/* A name in a directory. */
-struct entry {
-	struct list link;		/* in the directory's entries */
-	struct inode *directory;
-	struct inode *inode;		/* referenced */
-	u64 cookie;			/* place in the directory: d_off of the entry before */
-	char name[];
-};
-
 struct inode {
-	u32 references;			/* names, open files, current directories, executables */
+	u32 references;			/* its name, open files, current directories, executables */
 	u32 mode;			/* S_IF* and permissions */
-	u32 links;
 	u64 number;			/* st_ino */
 	u64 size;			/* bytes */
 	u64 device;			/* st_rdev */
 	u64 modified;			/* ns since 1970; stands for the other times too */
 	const struct file_operations *operations;	/* of its files; NULL: cannot be opened */
-	struct entry *name;		/* the latest of its names; NULL: none (root, unlinked, anonymous) */
+	/* Its one name. Nothing of it if it was removed or never had one; the root is its own directory. */
+	struct inode *directory;
+	struct list link;		/* in the directory's entries */
+	u64 cookie;			/* place in the directory: d_off of the entry before */
+	char *name;
 	union {
 		struct {		/* regular file: fs/content.c */
 			u8 **pages;
@@ -52,9 +46,9 @@ struct inode {
 			u64 archive_size;
 		} content;
 		struct {		/* directory */
-			struct list entries;
+			struct list list;
 			u64 next_cookie;
-		} directory;
+		} entries;
 		char *target;		/* symbolic link; NULL: to what the process executes */
 		struct {		/* pipe, socket: fs/channel.c; NULL: cannot be read, written */
 			struct channel *in, *out;

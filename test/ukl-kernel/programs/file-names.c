@@ -1,4 +1,4 @@
-/* The tree: directories, links, symbolic links, renaming, paths relative to descriptors. */
+/* The tree: directories, symbolic links, renaming, paths relative to descriptors. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,12 +33,6 @@ static int mode_of(const char *path, int follow)
 {
 	struct stat st;
 	return fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) ? -1 : (int)st.st_mode;
-}
-
-static int links_of(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) ? -1 : (int)st.st_nlink;
 }
 
 int main(void)
@@ -81,21 +75,14 @@ int main(void)
 	IS(unlink("dangling"), 0);
 	IS(mode_of("made", 0), S_IFREG | 0600);
 
-	/* Hard links. */
-	IS(link("made", "d/hard"), 0);
-	IS(links_of("made"), 2);
-	stat("made", &st);
-	stat("d/hard", &st2);
-	IS(st.st_ino == st2.st_ino, 1);
-	FAILS(link("made", "d/hard"), EEXIST);
-	FAILS(link("d", "d2"), EPERM);
-	IS(unlink("made"), 0);
-	IS(links_of("d/hard"), 1);
-	FAILS(unlink("made"), ENOENT);
+	FAILS(unlink("nothing"), ENOENT);
 	FAILS(unlink("d"), EISDIR);
 
 	/* Renaming. */
-	IS(rename("d/hard", "r"), 0);
+	IS(rename("made", "d/made"), 0);
+	IS(rename("d/made", "r"), 0);
+	stat("r", &st);
+	IS(st.st_nlink, 1);
 	IS(rename("r", "r"), 0);
 	FAILS(rename("r", "d"), EISDIR);
 	FAILS(rename("d", "r"), ENOTDIR);
@@ -107,11 +94,8 @@ int main(void)
 	list("empty");
 	list("d");
 	IS(rename("empty", "d"), 0);
-	IS(links_of("d"), 3);
 	IS(mkdir("g", 0755), 0);
 	IS(rename("d/e", "g/e"), 0);
-	IS(links_of("d"), 2);
-	IS(links_of("g"), 3);
 	IS(chdir("g/e"), 0);
 	IS(chdir(".."), 0);
 	printf("%s\n", getcwd(text, sizeof(text)) + strlen(start));
@@ -141,13 +125,9 @@ int main(void)
 	IS(fchmod(fd, 0600), 0);
 	IS(mode_of("d/sub/file", 1), S_IFREG | 0600);
 	IS(renameat(dir, "sub/file", AT_FDCWD, "moved"), 0);
-	IS(linkat(AT_FDCWD, "moved", dir, "back", 0), 0);
 	IS(unlinkat(dir, "sub", AT_REMOVEDIR), 0);
 	FAILS(unlinkat(dir, "sub", AT_REMOVEDIR), ENOENT);
 	list("d");
-	IS(fchdir(dir), 0);
-	IS(access("back", F_OK), 0);
-	IS(chdir(start), 0);
 
 	struct timespec times[2] = { { 1000, 5 }, { 2000000000, 123456789 } };
 	IS(utimensat(AT_FDCWD, "moved", times, 0), 0);

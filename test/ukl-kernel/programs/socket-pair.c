@@ -1,4 +1,4 @@
-/* Pairs of Unix sockets: flags, vectors, the ends, shutdown. */
+/* Pairs of Unix sockets: flags, vectors, the ends. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -55,19 +55,15 @@ static void stream(void)
 	FAILS(lseek(s[0], 0, SEEK_SET), ESPIPE);
 
 	IS(send(s[0], "end", 3, 0), 3);
-	IS(shutdown(s[0], SHUT_WR), 0);
-	FAILS(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+	close(s[0]);
+	FAILS(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
 	IS(pipe_signals, 0);
-	FAILS(send(s[0], "x", 1, 0), EPIPE);
+	FAILS(send(s[1], "x", 1, 0), EPIPE);
 	IS(pipe_signals, 1);
+	IS(events(s[1]) & (POLLIN | POLLHUP), POLLIN | POLLHUP);
 	IS(recv(s[1], text, 100, 0), 3);
 	IS(recv(s[1], text, 100, 0), 0);
-	IS(send(s[1], "still", 5, 0), 5);
-	IS(recv(s[0], text, 100, 0), 5);
 	close(s[1]);
-	IS(recv(s[0], text, 100, 0), 0);
-	IS(events(s[0]) & (POLLIN | POLLHUP), POLLIN | POLLHUP);
-	close(s[0]);
 }
 
 static void flags(void)
@@ -81,10 +77,6 @@ static void flags(void)
 	FAILS(recv(s[1], text, 100, 0), EAGAIN);
 	IS(sendto(s[0], "word", 4, 0, NULL, 0), 4);
 	IS(recvfrom(s[1], text, 100, 0, NULL, NULL), 4);
-	IS(shutdown(s[1], SHUT_RD), 0);
-	IS(recv(s[1], text, 100, 0), 0);
-	FAILS(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
-	FAILS(shutdown(s[0], 3), EINVAL);
 	close(s[0]);
 	FAILS(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
 	close(s[1]);

@@ -82,8 +82,8 @@ entry64:
 	movl	$CR0_VALUE, %eax
 	movq	%rax, %cr0
 	lgdt	boot_gdt_pointer(%rip)
-	leaq	long_mode(%rip), %rax
 	pushq	$BOOT_CS
+	leaq	long_mode(%rip), %rax
 	pushq	%rax
 	lretq
 
@@ -92,14 +92,11 @@ long_mode:
 	jmp	*%rax
 high_half:
 	movl	$BOOT_DS, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %ss
-	xorl	%eax, %eax
-	movl	%eax, %fs
-	movl	%eax, %gs
+	.irp	segment, ds, es, ss, fs, gs
+	movl	%eax, %\segment
+	.endr
 	movl	%esi, %ebx			/* boot_params, below 4 GiB */
-
+	xorl	%eax, %eax
 	movq	$bss_clear_start, %rdi		/* the page tables before it are in use */
 	movq	$bss_end, %rcx
 	subq	%rdi, %rcx
@@ -114,8 +111,7 @@ high_half:
 
 	.balign 8
 boot_gdt:
-	.quad	0
-	.quad	0
+	.quad	0, 0
 	.quad	0x00af9b000000ffff	/* BOOT_CS: 64-bit code, DPL 0, accessed */
 	.quad	0x00cf93000000ffff	/* BOOT_DS: data, DPL 0, accessed */
 boot_gdt_pointer:

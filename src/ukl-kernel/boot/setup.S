@@ -1,7 +1,8 @@
 /*
  * The real-mode part of the image: the setup header of the Linux boot protocol (Documentation/arch/x86/
  * boot.rst, version 2.12) and the code that a 16-bit boot loader jumps to: it asks the BIOS for the memory map,
- * enters protected mode and jumps to the 32-bit entry point. A 32- or 64-bit boot loader reads the header and never runs this.
+ * enters protected mode and jumps to the 32-bit entry point. A 32- or 64-bit boot loader reads the header and
+ * never runs this.
  */
 #define SETUP_SECTORS   1		/* after the first: the header and the code below fit */
 #define CODE32_START    0x100000
@@ -9,7 +10,6 @@
 #define BOOT_PARAMS     0x1000          /* from the start of these sectors */
 #define BP_E820_ENTRIES 0x1e8           /* offsets in boot_params (zero-page.rst) */
 #define BP_E820_TABLE   0x2d0
-#define E820_MAX        128
 #define SMAP            0x534d4150
 #define XLF_KERNEL_64   0x01            /* xloadflags: 64-bit entry point at +0x200 */
 
@@ -22,11 +22,8 @@ setup_start:
 	.byte   SETUP_SECTORS           /* setup_sects: 512-byte sectors after the first one */
 	.word   1                       /* root_flags */
 	.long   syssize_paragraphs      /* syssize: protected-mode code in 16-byte units */
-	.word   0                       /* ram_size, obsolete */
-	.word   0xffff                  /* vid_mode: "normal" */
-	.word   0                       /* root_dev */
+	.word   0, 0xffff, 0            /* ram_size, obsolete; vid_mode: "normal"; root_dev */
 	.word   0xaa55                  /* boot_flag */
-
 	.org    0x200
 	jmp     start_of_setup          /* a short jump: its second byte is the header's length */
 	.org    0x202
@@ -35,32 +32,24 @@ setup_start:
 	.long   0                       /* realmode_swtch */
 	.word   0                       /* start_sys_seg, obsolete */
 	.word   kernel_version - setup_start - 0x200
-	.byte   0                       /* type_of_loader, the loader writes it */
-	.byte   LOADED_HIGH             /* loadflags */
+	.byte   0, LOADED_HIGH          /* type_of_loader, which the loader writes; loadflags */
 	.word   0                       /* setup_move_size */
 	.long   CODE32_START            /* code32_start */
-	.long   0                       /* ramdisk_image */
-	.long   0                       /* ramdisk_size */
-	.long   0                       /* bootsect_kludge */
+	.long   0, 0, 0                 /* ramdisk_image, ramdisk_size, bootsect_kludge */
 	.word   0                       /* heap_end_ptr */
-	.byte   0                       /* ext_loader_ver */
-	.byte   0                       /* ext_loader_type */
+	.byte   0, 0                    /* ext_loader_ver, ext_loader_type */
 	.long   0                       /* cmd_line_ptr */
 	.long   0x3fffffff              /* initrd_addr_max: the GiB that entry.S maps */
 	.long   0x1000                  /* kernel_alignment */
-	.byte   0                       /* relocatable_kernel: no, it is linked for 1 MiB */
-	.byte   12                      /* min_alignment: 2^12 */
+	.byte   0, 12                   /* relocatable_kernel: no, it is linked for 1 MiB; min_alignment: 2^12 */
 	.word   XLF_KERNEL_64           /* xloadflags */
 	.long   255                     /* cmdline_size */
-	.long   0                       /* hardware_subarch: PC */
-	.quad   0                       /* hardware_subarch_data */
-	.long   0                       /* payload_offset: not compressed */
-	.long   0                       /* payload_length */
+	.long   0, 0, 0                 /* hardware_subarch: PC; hardware_subarch_data */
+	.long   0, 0                    /* payload_offset: not compressed; payload_length */
 	.quad   0                       /* setup_data */
 	.quad   CODE32_START            /* pref_address */
 	.long   init_size_bytes         /* init_size: the image and its .bss */
 	.long   0                       /* handover_offset: no EFI entry */
-
 header_end:
 
 /* CS is the load segment plus 0x20; SS:SP is the loader's stack. */
@@ -89,13 +78,10 @@ start_of_setup:
 	movl    $20, %ecx
 	movl    $SMAP, %edx
 	int     $0x15
-	jc      2f
-	cmpl    $SMAP, %eax
-	jne     2f
+	jc      2f                      /* a BIOS may tell the end by CF, or by EBX with the last range */
 	addw    $20, %di
 	incb    %es:BP_E820_ENTRIES
-	cmpb    $E820_MAX, %es:BP_E820_ENTRIES
-	jae     2f
+	js      2f                      /* 128 ranges: the table is full */
 	testl   %ebx, %ebx
 	jnz     1b
 2:	cli
@@ -108,9 +94,8 @@ start_of_setup:
 	movl    %ebp, %esi
 	subl    $BOOT_PARAMS, %ebp
 	leal    (gdt - setup_start)(%ebp), %eax
-	movl    %eax, %cs:(gdt_pointer - setup_start - 0x200 + 2)
-	lgdtl   %cs:(gdt_pointer - setup_start - 0x200)
-
+	movl    %eax, gdt_pointer - setup_start + 2
+	lgdtl   gdt_pointer - setup_start
 	leal    (enter_protected - setup_start)(%ebp), %eax
 	pushl   $0x10
 	pushl   %eax
@@ -123,11 +108,9 @@ start_of_setup:
 	.code32
 enter_protected:
 	movl    $0x18, %eax
-	movl    %eax, %ds
-	movl    %eax, %es
-	movl    %eax, %fs
-	movl    %eax, %gs
-	movl    %eax, %ss
+	.irp    segment, ds, es, fs, gs, ss
+	movl    %eax, %\segment
+	.endr
 	xorl    %ebp, %ebp
 	xorl    %edi, %edi
 	xorl    %ebx, %ebx
@@ -136,17 +119,12 @@ enter_protected:
 
 	.balign 8
 gdt:                                    /* the selectors the boot protocol fixes: 0x10 code, 0x18 data */
-	.quad   0
-	.quad   0
-	.quad   0x00cf9b000000ffff
-	.quad   0x00cf93000000ffff
+	.quad   0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff
 gdt_pointer:
 	.word   . - gdt - 1
 	.long   0
-
 kernel_version:
 	.asciz  "ukl-kernel"
-
 	.org    (SETUP_SECTORS + 1) * 512
 
 	.section .note.GNU-stack, "", @progbits

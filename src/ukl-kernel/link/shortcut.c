@@ -44,6 +44,16 @@ static long finish(long result, u64 number, u64 descriptor, const void *buffer, 
 	return result_of(result);
 }
 
+/* NULL, and errno, for a descriptor that is not open. */
+static inline struct file *begin(int descriptor)
+{
+	stack_probe();
+	struct file *file = file_get(descriptor);
+	if (file == NULL)
+		result_of(-EBADF);
+	return file;
+}
+
 SHORTCUT long empty_call(void)
 {
 	return sys_empty();
@@ -56,40 +66,27 @@ SHORTCUT int getppid(void)
 
 SHORTCUT ssize_t read(int descriptor, void *buffer, size_t size)
 {
-	stack_probe();
-	struct file *file = file_get(descriptor);
-
-	if (file == NULL)
-		return result_of(-EBADF);
-	return finish(file_read(file, buffer, size), SYS_READ, descriptor, buffer, size, 0);
+	struct file *file = begin(descriptor);
+	return file ? finish(file_read(file, buffer, size), SYS_READ, descriptor, buffer, size, 0) : -1;
 }
 
 SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 {
-	stack_probe();
-	struct file *file = file_get(descriptor);
-
-	if (file == NULL)
-		return result_of(-EBADF);
-	return finish(file_write(file, buffer, size), SYS_WRITE, descriptor, buffer, size, 0);
+	struct file *file = begin(descriptor);
+	return file ? finish(file_write(file, buffer, size), SYS_WRITE, descriptor, buffer, size, 0) : -1;
 }
 
 SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
-	stack_probe();
-	struct file *file = file_get(descriptor);
-
-	if (file == NULL)
-		return result_of(-EBADF);
-	return finish(socket_send(file, buffer, size, (u32)flags), SYS_SENDTO, descriptor, buffer, size, (u32)flags);
+	struct file *file = begin(descriptor);
+	return file ? finish(socket_send(file, buffer, size, (u32)flags), SYS_SENDTO, descriptor, buffer, size, (u32)flags)
+		    : -1;
 }
 
 SHORTCUT ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
-	stack_probe();
-	struct file *file = file_get(descriptor);
-
-	if (file == NULL)
-		return result_of(-EBADF);
-	return finish(socket_receive(file, buffer, size, (u32)flags), SYS_RECVFROM, descriptor, buffer, size, (u32)flags);
+	struct file *file = begin(descriptor);
+	return file ? finish(socket_receive(file, buffer, size, (u32)flags), SYS_RECVFROM, descriptor, buffer, size,
+			     (u32)flags)
+		    : -1;
 }

@@ -1,8 +1,8 @@
 /*
  * The two protected-mode entry points, at 1 MiB and 200h after it (boot.rst, "32-bit Boot Protocol", "64-bit
- * Boot Protocol"). Both make the same page tables, enter 64-bit mode on them and jump to the high half. The
- * first GiB of memory is mapped three times by the same 2 MiB pages: at 0 until the jump, at DIRECT_MAP, and
- * at KERNEL_BASE, where this code is linked. RSI is the address of boot_params all the way.
+ * Boot Protocol"). Both enter 64-bit mode on the page tables below and jump to the high half. The first GiB of
+ * memory is mapped three times by the same 2 MiB pages: at 0 until the jump, at DIRECT_MAP, and at KERNEL_BASE,
+ * where this code is linked. RSI is the address of boot_params all the way.
  */
 #include "registers.h"
 
@@ -23,8 +23,6 @@
 entry32:
 	cli
 	cld
-	movl	$PHYSICAL(boot_stack_top), %esp
-	call	build_page_tables
 	movl	$BOOT_CR4, %eax
 	movl	%eax, %cr4
 	movl	$PHYSICAL(kernel_pml4), %eax
@@ -38,30 +36,6 @@ entry32:
 	movl	%eax, %cr0
 	ljmpl	$BOOT_CS, $PHYSICAL(long_mode)
 
-/* Also runs in 64-bit mode: no byte here means anything else there. Needs no stack but its return address. */
-build_page_tables:
-	movl	$PHYSICAL(boot_page_tables), %edi
-	xorl	%eax, %eax
-	movl	$(3 * 4096 / 4), %ecx
-	rep stosl
-	movl	$PHYSICAL(boot_page_tables), %edi
-	leal	(PTE_TABLE + 4096)(%edi), %eax
-	movl	%eax, (%edi)			/* PML4: three entries, one page-directory-pointer table */
-	movl	%eax, (8 * PML4_DIRECT_MAP)(%edi)
-	movl	%eax, (8 * PML4_KERNEL)(%edi)
-	addl	$4096, %eax
-	movl	%eax, 4096(%edi)		/* that table: two entries, one page directory */
-	movl	%eax, (4096 + 8 * PDPT_KERNEL)(%edi)
-	addl	$8192, %edi
-	movl	$PTE_LARGE, %eax
-	movl	$512, %ecx
-1:	movl	%eax, (%edi)
-	addl	$0x200000, %eax
-	addl	$8, %edi
-	subl	$1, %ecx
-	jnz	1b
-	ret
-
 /* 64-bit entry: long mode on the loader's page tables, which map this image at its physical address. */
 	.org	0x200
 	.code64
@@ -70,7 +44,6 @@ entry64:
 	cli
 	cld
 	leaq	boot_stack_top(%rip), %rsp
-	call	build_page_tables
 	movl	$IA32_EFER, %ecx
 	movl	$EFER_VALUE, %eax	/* LMA is read-only: it stays set while paging is on */
 	xorl	%edx, %edx
@@ -97,7 +70,7 @@ high_half:
 	.endr
 	movl	%esi, %ebx			/* boot_params, below 4 GiB */
 	xorl	%eax, %eax
-	movq	$bss_clear_start, %rdi		/* the page tables before it are in use */
+	movq	$bss_start, %rdi
 	movq	$bss_end, %rcx
 	subq	%rdi, %rcx
 	shrq	$3, %rcx
@@ -118,14 +91,25 @@ boot_gdt_pointer:
 	.word	. - boot_gdt - 1
 	.quad	PHYSICAL(boot_gdt)
 
-	.section .bss.page_tables, "aw", @nobits
+	.data
 	.balign 4096
 	.globl	kernel_pml4, kernel_pdpt, kernel_pd
-boot_page_tables:
-kernel_pml4:	.skip 4096
-kernel_pdpt:	.skip 4096
-kernel_pd:	.skip 4096
-bss_clear_start:
+kernel_pml4:
+	.quad	PHYSICAL(kernel_pdpt) + PTE_TABLE
+	.org	kernel_pml4 + 8 * PML4_DIRECT_MAP
+	.quad	PHYSICAL(kernel_pdpt) + PTE_TABLE
+	.org	kernel_pml4 + 8 * PML4_KERNEL
+	.quad	PHYSICAL(kernel_pdpt) + PTE_TABLE
+kernel_pdpt:
+	.quad	PHYSICAL(kernel_pd) + PTE_TABLE
+	.org	kernel_pdpt + 8 * PDPT_KERNEL
+	.quad	PHYSICAL(kernel_pd) + PTE_TABLE, 0
+kernel_pd:
+	.set	page, 0
+	.rept	512
+	.quad	page + PTE_LARGE
+	.set	page, page + 0x200000
+	.endr
 
 	.bss
 	.balign 16

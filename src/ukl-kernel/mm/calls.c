@@ -4,17 +4,10 @@
 #include "process.h"
 #include "syscall.h"
 
-enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 15, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
        MAP_FIXED_NOREPLACE = 0x100000 };
 
 static struct space *space(void) { return current_process()->space; }
-
-static u32 region_flags(u64 protection)
-{
-	return (protection & PROT_READ ? REGION_READ : 0) | (protection & PROT_WRITE ? REGION_WRITE : 0) |
-	       (protection & PROT_EXEC ? REGION_EXECUTE : 0);
-}
 
 static bool bad_range(vaddr_t start, u64 size)
 {
@@ -35,7 +28,7 @@ long sys_mmap(vaddr_t address, u64 size, u64 protection, u64 flags, int descript
 		if (!file)
 			return -EBADF;
 		/* Pages are copies of the file: nobody would see what is written to a shared one. */
-		if (!file->operations->read_kernel || (type == MAP_SHARED && protection & PROT_WRITE))
+		if (!file->operations->read_kernel || (type == MAP_SHARED && protection & REGION_WRITE))
 			return -ENODEV;
 		file_bytes = file->inode->size > offset ? file->inode->size - offset : 0;
 	}
@@ -50,7 +43,7 @@ long sys_mmap(vaddr_t address, u64 size, u64 protection, u64 flags, int descript
 		return -ENOMEM;
 	bool shared = type == MAP_SHARED && !file;
 	if (!error)
-		error = space_map(space(), address, size, region_flags(protection) | (shared ? REGION_SHARED : 0), file,
+		error = space_map(space(), address, size, (protection & REGION_ACCESS) | (shared ? REGION_SHARED : 0), file,
 				  offset, file_bytes);
 	/* Pages shared over fork have to exist before it. */
 	for (vaddr_t at = address; shared && protection && !error && at < address + size; at += PAGE_SIZE)
@@ -78,7 +71,7 @@ long sys_mprotect(vaddr_t address, u64 size, u64 protection)
 {
 	if (bad_range(address, size))
 		return -EINVAL;
-	return space_protect(space(), address, ALIGN_UP(size, PAGE_SIZE), region_flags(protection));
+	return space_protect(space(), address, ALIGN_UP(size, PAGE_SIZE), protection);
 }
 
 long sys_brk(vaddr_t wanted)

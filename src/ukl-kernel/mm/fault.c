@@ -5,17 +5,13 @@
 u64 page_rights(paddr_t page, u32 flags)
 {
 	/* PROT_NONE: the page is kept, not present. */
-	return page | PTE_USER | (flags & (REGION_READ | REGION_WRITE | REGION_EXECUTE) ? PTE_PRESENT : 0) |
+	return page | PTE_USER | (flags & REGION_ACCESS ? PTE_PRESENT : 0) |
 	       (flags & REGION_WRITE ? PTE_WRITE : 0) | (flags & REGION_EXECUTE ? 0 : PTE_NO_EXECUTE);
 }
 
-static bool allowed(const struct region *region, u32 error)
+static bool allowed(u32 rights, u32 error)
 {
-	if (error & FAULT_FETCH)
-		return region->flags & REGION_EXECUTE;
-	if (error & FAULT_WRITE)
-		return region->flags & REGION_WRITE;
-	return region->flags & (REGION_READ | REGION_WRITE | REGION_EXECUTE);
+	return rights & (error & FAULT_FETCH ? REGION_EXECUTE : error & FAULT_WRITE ? REGION_WRITE : REGION_ACCESS);
 }
 
 /* A new page with the region's content at `address`; 0: no memory, or the file cannot be read. */
@@ -37,7 +33,7 @@ bool space_fault(struct space *space, vaddr_t address, u32 error)
 {
 	address = ALIGN_DOWN(address, PAGE_SIZE);
 	struct region *region = space_region(space, address);
-	if (!region || !allowed(region, error))
+	if (!region || !allowed(region->flags, error))
 		return false;
 	u64 *entry = page_entry(space, address, true);
 	if (!entry)

@@ -122,29 +122,22 @@ static void frames_set(u64 first, u64 end, bool usable)
 	total_count += usable ? end - first : first - end;
 }
 
-static const struct e820_entry *range_with(const struct boot_params *boot, paddr_t start, paddr_t end)
-{
-	for (int i = 0; i < boot->e820_count; i++) {
-		const struct e820_entry *e = &boot->e820[i];
-		if (e->type == E820_RAM && start >= e->address && end <= e->address + e->size)
-			return e;
-	}
-	return NULL;
-}
-
 void pages_init(const struct boot_params *boot)
 {
-	for (int i = 0; i < boot->e820_count; i++)
-		if (boot->e820[i].type == E820_RAM)
-			frames = MAX(frames, (boot->e820[i].address + boot->e820[i].size) / PAGE_SIZE);
-
+	paddr_t image = (u64)load_start - KERNEL_BASE, image_end = (u64)bss_end - KERNEL_BASE, room = 0;
+	for (int i = 0; i < boot->e820_count; i++) {
+		const struct e820_entry *e = &boot->e820[i];
+		if (e->type != E820_RAM)
+			continue;
+		frames = MAX(frames, (e->address + e->size) / PAGE_SIZE);
+		if (image >= e->address && image < e->address + e->size)
+			room = e->address + e->size;
+	}
 	/* Their table comes behind the image, or behind the ramdisk, if that is in the way. */
-	paddr_t image = (u64)load_start - KERNEL_BASE, table = (u64)bss_end - KERNEL_BASE;
 	paddr_t ramdisk = boot->ramdisk_image, ramdisk_end = ALIGN_UP(ramdisk + boot->ramdisk_size, PAGE_SIZE);
 	u64 size = ALIGN_UP(frames * sizeof(*references), PAGE_SIZE);
-	if (ramdisk < table + size && ramdisk_end > table)
-		table = ramdisk_end;
-	if (!range_with(boot, table, table + size) || table + size > BOOT_MAPPED)
+	paddr_t table = ramdisk < image_end + size && ramdisk_end > image_end ? ramdisk_end : image_end;
+	if (table + size > MIN(room, BOOT_MAPPED))
 		panic(NULL, "no room for the table of page frames: %lu KB", size / 1024);
 	references = memset(direct(table), 0xff, size);
 
@@ -154,7 +147,7 @@ void pages_init(const struct boot_params *boot)
 			frames_set(ALIGN_UP(MAX(e->address, MEMORY_START), PAGE_SIZE) / PAGE_SIZE,
 				   (e->address + e->size) / PAGE_SIZE, true);
 	}
-	frames_set(image / PAGE_SIZE, ((u64)bss_end - KERNEL_BASE) / PAGE_SIZE, false);
+	frames_set(image / PAGE_SIZE, image_end / PAGE_SIZE, false);
 	frames_set(ramdisk / PAGE_SIZE, ramdisk_end / PAGE_SIZE, false);
 	frames_set(table / PAGE_SIZE, (table + size) / PAGE_SIZE, false);
 	free_count = total_count;

@@ -134,7 +134,6 @@ long space_unmap(struct space *space, vaddr_t start, u64 size)
 
 long space_protect(struct space *space, vaddr_t start, u64 size, u32 flags)
 {
-	const u32 access = REGION_READ | REGION_WRITE | REGION_EXECUTE;
 	struct region *region;
 	for (vaddr_t at = start; at < start + size; at = region->end)
 		if (!(region = space_region(space, at)))
@@ -144,7 +143,7 @@ long space_protect(struct space *space, vaddr_t start, u64 size, u32 flags)
 	list_for_each(region, &space->regions, link) {
 		if (region->start < start || region->start >= start + size)
 			continue;
-		region->flags = (region->flags & ~access) | (flags & access);
+		region->flags = (region->flags & ~REGION_ACCESS) | (flags & REGION_ACCESS);
 		/* What is mapped only loses rights here; rights that it gained come with a fault. */
 		u64 *entry;
 		for (vaddr_t at = region->start; (entry = page_next(space, &at, region->end)); at += PAGE_SIZE)

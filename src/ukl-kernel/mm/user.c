@@ -41,14 +41,12 @@ long clear_user(void *at, size_t size)
 
 long copy_string_from_user(char *to, const char *from, size_t size)
 {
-	/* By pieces that do not cross a page: what follows the string need not be mapped. */
-	for (size_t done = 0; done < size;) {
-		size_t piece = MIN(MIN(size - done, PAGE_SIZE - (u64)(from + done) % PAGE_SIZE), 64UL);
-		if (copy_from_user(to + done, from + done, piece))
+	/* Byte by byte: what follows the string need not be mapped. */
+	for (size_t length = 0; length < size; length++) {
+		if (copy_from_user(to + length, from + length, 1))
 			return -EFAULT;
-		for (size_t end = done + piece; done < end; done++)
-			if (!to[done])
-				return (long)done;
+		if (!to[length])
+			return (long)length;
 	}
 	return -ENAMETOOLONG;
 }

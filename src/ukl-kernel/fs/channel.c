@@ -161,19 +161,30 @@ static struct file *stream_create(u32 mode, struct channel *in, struct channel *
 	return file;
 }
 
+/* Gives both files their descriptors, or closes them. */
+static long install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
+{
+	int pair[2];
+	pair[0] = descriptor_install(first, 0, close_on_exec);
+	pair[1] = descriptor_install(second, 0, close_on_exec);
+	if (pair[0] >= 0 && pair[1] >= 0 && !copy_to_user(to, pair, sizeof(pair)))
+		return 0;
+	sys_close(pair[0]);
+	sys_close(pair[1]);
+	return pair[0] < 0 ? pair[0] : pair[1] < 0 ? pair[1] : -EFAULT;
+}
+
 long sys_pipe2(int *descriptors, u32 flags)
 {
-	u32 kept = flags & O_NONBLOCK;
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
 	struct channel *channel = channel_create();
 	if (!channel)
 		return -ENFILE;
-	struct file *reader = stream_create(S_IFIFO | 0600, channel, NULL, O_RDONLY | kept);
-	struct file *writer = stream_create(S_IFIFO | 0600, NULL, channel, O_WRONLY | kept);
-	return descriptor_install_pair(reader, writer, descriptors, flags & O_CLOEXEC);
+	struct file *reader = stream_create(S_IFIFO | 0600, channel, NULL, O_RDONLY | (flags & O_NONBLOCK));
+	struct file *writer = stream_create(S_IFIFO | 0600, NULL, channel, O_WRONLY | (flags & O_NONBLOCK));
+	return install_pair(reader, writer, descriptors, flags & O_CLOEXEC);
 }
-
 long sys_pipe(int *descriptors) { return sys_pipe2(descriptors, 0); }
 
 long sys_socketpair(u32 family, u32 type, u32 protocol, int *descriptors)
@@ -189,7 +200,7 @@ long sys_socketpair(u32 family, u32 type, u32 protocol, int *descriptors)
 	}
 	struct file *first = stream_create(S_IFSOCK | 0777, back, there, flags);
 	struct file *second = stream_create(S_IFSOCK | 0777, there, back, flags);
-	return descriptor_install_pair(first, second, descriptors, type & SOCK_CLOEXEC);
+	return install_pair(first, second, descriptors, type & SOCK_CLOEXEC);
 }
 
 static inline ssize_t socket_transfer(struct file *file, void *buffer, size_t size, u32 flags, bool sending)

@@ -50,19 +50,6 @@ static void descriptor_remove(struct files *files, int descriptor)
 		file_unref(file);
 }
 
-long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec)
-{
-	int pair[2];
-	pair[0] = descriptor_install(first, 0, close_on_exec);
-	pair[1] = descriptor_install(second, 0, close_on_exec);
-	if (pair[0] >= 0 && pair[1] >= 0 && !copy_to_user(to, pair, sizeof(pair)))
-		return 0;
-	for (int i = 0; i < 2; i++)
-		if (pair[i] >= 0)
-			descriptor_remove(current_process()->files, pair[i]);
-	return pair[0] < 0 ? pair[0] : pair[1] < 0 ? pair[1] : -EFAULT;
-}
-
 struct files *files_create(void)
 {
 	struct files *files = kmalloc(sizeof(*files));

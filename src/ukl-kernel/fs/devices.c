@@ -58,6 +58,7 @@ void filesystem_init(const void *archive, size_t size)
 	struct inode *inode;
 	root = inode_create(S_IFDIR | 0755);
 	root->directory = root;
+	root->name = "";
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
 		path_walk(root, nodes[i].path, false, &at);
 		inode_make(&at, nodes[i].mode, &inode);

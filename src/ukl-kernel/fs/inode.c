@@ -87,22 +87,17 @@ struct inode *inode_parent(struct inode *directory) { return directory->director
 /* Written from the end, name by name up to the root, and then moved to the front. */
 long inode_path(struct inode *inode, char *to, size_t size)
 {
-	char *at = to + size;
-	if (size < 2)
-		return -ERANGE;
-	*--at = 0;
-	if (inode == root)
-		*--at = '/';
-	for (; inode != root; inode = inode->directory) {
-		if (!inode->directory)
-			return -ENOENT;
-		size_t length = strlen(inode->name);
-		if ((size_t)(at - to) < length + 1)
-			return -ERANGE;
-		at -= length;
-		memcpy(at, inode->name, length);
-		*--at = '/';
-	}
+	char *at = to + size - 1;
+	*at = 0;
+	do {
+		size_t length = inode->directory ? strlen(inode->name) : 0;
+		if (!inode->directory || length + 1 > (size_t)(at - to))
+			return inode->directory ? -ERANGE : -ENOENT;
+		at -= length + 1;
+		*at = '/';
+		memcpy(at + 1, inode->name, length);
+		inode = inode->directory;
+	} while (inode != root);
 	size_t length = to + size - at - 1;
 	memmove(to, at, length + 1);
 	return length;

@@ -37,9 +37,8 @@ long symlink_make(struct lookup *at, const char *target, size_t length);
 long inode_truncate(struct inode *inode, u64 size);	/* fs/content.c */
 void content_free(struct inode *inode);
 
-/* Both take the references, in failure too; a file is NULL if there was no memory. -ENFILE, -EMFILE, -EFAULT */
+/* Takes the reference, in failure too; the file is NULL if there was no memory. -ENFILE, -EMFILE. */
 int descriptor_install(struct file *file, int from, bool close_on_exec);
-long descriptor_install_pair(struct file *first, struct file *second, int *to, bool close_on_exec);
 void tty_init(void);
 
 /* Readiness. poll and select wait here for any file; a file that becomes ready wakes its own queue and this. */

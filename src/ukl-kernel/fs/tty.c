@@ -25,9 +25,7 @@ static struct {
 	struct wait_queue can_read;
 } tty = {
 	.mode = {
-		.input = ICRNL,
-		.output = OPOST | ONLCR,
-		.control = 0xbd,		/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
+		.input = ICRNL, .output = OPOST | ONLCR, .control = 0xbd,	/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
 		.local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE,
 		.characters = {
 			[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 4, [VMIN] = 1,

@@ -33,7 +33,7 @@ struct inode {
 	u64 device;			/* st_rdev */
 	u64 modified;			/* ns since 1970; stands for the other times too */
 	const struct file_operations *operations;	/* of its files; NULL: cannot be opened */
-	/* Its one name. Nothing of it if it was removed or never had one; the root is its own directory. */
+	/* Its one name; NULL if it was removed or never had one. The root is its own directory. */
 	struct inode *directory;
 	struct list link;		/* in the directory's entries */
 	u64 cookie;			/* place in the directory: d_off of the entry before */

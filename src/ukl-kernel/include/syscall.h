@@ -40,7 +40,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(228, clock_gettime) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(302, prlimit64) \
 	_(318, getrandom) _(SYS_EMPTY, empty) \
 	_(97, unsupported) _(98, unsupported) _(160, unsupported) _(203, unsupported) \
-	_(204, unsupported) _(273, unsupported) _(309, unsupported) _(334, unsupported) \
+	_(204, unsupported) _(273, unsupported) _(144, unsupported) _(309, unsupported) _(334, unsupported) \
 	_(435, unsupported)
 
 /*

@@ -18,17 +18,8 @@ struct tss {
 	u16 reserved2, io_map_base;
 } __attribute__((packed));
 
-struct gate {			/* SDM vol. 3A figure 6-8 */
-	u16 offset_low, selector;
-	u8 ist, type;
-	u16 offset_middle;
-	u32 offset_high, reserved;
-};
-enum { INTERRUPT_GATE = 0x8e, DPL3 = 0x60 };
-
 static ENTRY_DATA u64 gdt[] = {
-	0,
-	0,
+	0, 0,
 	0x00af9b000000ffff,	/* 10h KERNEL_CS: 64-bit code, DPL 0 */
 	0x00cf93000000ffff,	/* 18h KERNEL_SS: data, DPL 0 */
 	0x00cff3000000ffff,	/* 20h USER_SS: data, DPL 3 */
@@ -36,7 +27,7 @@ static ENTRY_DATA u64 gdt[] = {
 	0, 0,			/* 30h: TSS */
 };
 static ENTRY_DATA struct tss tss;
-static ENTRY_DATA struct gate idt[256];
+static ENTRY_DATA u64 idt[256][2];
 static ENTRY_DATA u8 stacks[IST_FATAL][IST_STACK_SIZE];
 ENTRY_DATA struct percpu percpu0 = { .self = &percpu0 };
 /* With KPTI: what exceptions from ring 3 enter on, and leave from. */
@@ -44,21 +35,23 @@ ENTRY_DATA u8 entry_stack[ENTRY_STACK_SIZE];
 
 extern char trap_stubs[], entry_spurious[], entry_nmi[], entry_machine_check[], entry_syscall[], boot_stack_top[];
 
-static void gate_set(int vector, const char *entry, int ist, int flags)
+/* An interrupt gate (SDM vol. 3A figure 6-8): type 0Eh, present. */
+static void gate_set(int vector, const char *entry, u64 ist, u64 dpl)
 {
 	u64 offset = (u64)entry;
-	idt[vector] = (struct gate){ (u16)offset, KERNEL_CS, (u8)ist, (u8)(INTERRUPT_GATE | flags), (u16)(offset >> 16),
-				     (u32)(offset >> 32), 0 };
+	idt[vector][0] = (offset & 0xffff) | KERNEL_CS << 16 | ist << 32 | (0x8e | dpl << 5) << 40 |
+			 (offset >> 16 & 0xffff) << 48;
+	idt[vector][1] = offset >> 32;
 }
 
 static void gates_init(void)
 {
-	int ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
+	u64 ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
 	for (int vector = 0; vector < VECTORS_USED; vector++)
 		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
 	gate_set(2, entry_nmi, IST_FATAL, 0);
-	gate_set(3, trap_stubs + 16 * 3, ist, DPL3);	/* INT3 */
-	gate_set(4, trap_stubs + 16 * 4, ist, DPL3);	/* INTO has no 64-bit form; INT 4 does */
+	gate_set(3, trap_stubs + 16 * 3, ist, 3);	/* INT3 */
+	gate_set(4, trap_stubs + 16 * 4, ist, 3);	/* INTO has no 64-bit form; INT 4 does */
 	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
 	gate_set(18, entry_machine_check, IST_FATAL, 0);
 	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);

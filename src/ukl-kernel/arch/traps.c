@@ -1,7 +1,6 @@
 /* Exceptions and interrupts, once entry code has saved the registers: what each of them means. */
 #include "arch.h"
 #include "image.h"
-#include "page-table.h"
 #include "process.h"
 
 /* More of si_code (include/uapi/asm-generic/siginfo.h). */

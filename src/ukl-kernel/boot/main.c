@@ -17,14 +17,16 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	apic_init();			/* arch: interrupts, the timer */
 	time_init();
 	/* The builder's comes first, so that what is given at boot can override it. */
-	snprintf(command_line, sizeof(command_line), "%s %s", image_info.command_line, boot_command_line(boot));
+	snprintf(command_line, sizeof(command_line), "%s %s", image_info.command_line,
+		 boot->command_line ? (char *)direct(boot->command_line) : "");
 	printk("ukl-kernel: %s%s%s%s%s%s\n", mode_names[LINK_MODE], KPTI ? ", kpti" : "", PCID ? ", pcid" : "",
 	       !STACK_SWITCH && LINK_MODE == LINK_UKL ? ", no stack switch" : "",
 	       !FAULT_STACK_IST ? ", faults on the current stack" : "", RETURN_RET ? ", return by ret" : "");
 
 	scheduler_init();		/* process: this becomes the idle thread */
 	filesystem_init((const void *)image_info.initramfs, image_info.initramfs_size);
-	archive_unpack(boot_ramdisk(boot), boot->ramdisk_size);
+	if (boot->ramdisk_image)
+		archive_unpack(direct(boot->ramdisk_image), boot->ramdisk_size);
 	process_start_first(command_line);
 	idle_loop();
 }

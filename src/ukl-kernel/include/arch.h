@@ -55,18 +55,10 @@ static inline void irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
  * (SDM vol. 2A, IRET): an address that faults in the application stands in for it.
  */
 static inline u64 canonical_rip(u64 rip) { return (u64)((s64)(rip << 16) >> 16) == rip ? rip : 0x7ffffffff000; }
-static inline u64 read_cr2(void)
-{
-	u64 value;
-	__asm__ volatile("movq %%cr2, %0" : "=r"(value));
-	return value;
-}
-static inline u64 read_cr3(void)
-{
-	u64 value;
-	__asm__ volatile("movq %%cr3, %0" : "=r"(value));
-	return value;
-}
+#define READ_REGISTER(name) \
+	static inline u64 read_##name(void) { u64 value; __asm__ volatile("movq %%" #name ", %0" : "=r"(value)); return value; }
+READ_REGISTER(cr2)
+READ_REGISTER(cr3)
 static inline void write_cr3(u64 value) { __asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory"); }
 static inline void invlpg(u64 address) { __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory"); }
 

@@ -2,31 +2,20 @@
 #ifndef BOOT_H
 #define BOOT_H
 
-#include "mm.h"
+#include "types.h"
 
 struct e820_entry { u64 address, size; u32 type; } __attribute__((packed));
 #define E820_RAM 1
 
+/* Addresses are physical, below 4 GiB, where the direct map covers them; 0: none. */
 struct boot_params {
-	u8 before_e820_count[0x1e8];
-	u8 e820_count;
-	u8 before_header[0x1f1 - 0x1e9];
-	u8 before_ramdisk[0x218 - 0x1f1];
-	u32 ramdisk_image, ramdisk_size;	/* physical address, bytes; 0: none */
+	u8 before_e820_count[0x1e8], e820_count;
+	u8 before_ramdisk[0x218 - 0x1e9];
+	u32 ramdisk_image, ramdisk_size;
 	u8 before_command_line[0x228 - 0x220];
-	u32 command_line;			/* physical address; 0: none */
+	u32 command_line;
 	u8 before_e820[0x2d0 - 0x22c];
 	struct e820_entry e820[128];
 } __attribute__((packed));
-
-/* Both are below 4 GiB; the direct map covers them. */
-static inline const char *boot_command_line(const struct boot_params *boot)
-{
-	return boot->command_line ? direct(boot->command_line) : "";
-}
-static inline const void *boot_ramdisk(const struct boot_params *boot)
-{
-	return boot->ramdisk_image ? direct(boot->ramdisk_image) : NULL;
-}
 
 #endif

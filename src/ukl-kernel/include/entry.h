@@ -8,7 +8,6 @@
 
 #include "config.h"
 #include "registers.h"
-#include "syscall-numbers.h"
 
 /* A phase: a symbol of its own, with type and size, so that addresses can be told apart by it. */
 .macro PHASE name

@@ -10,22 +10,15 @@
 #define IMAGE_INFO_MAGIC	"UKLIMAGE"
 #define IMAGE_SYMBOLS_MAGIC	"UKLSYMS1"
 
-/* Which part of the image an address belongs to. */
-enum image_part {
-	PART_WORK,	/* kernel code that is none of the following */
-	PART_ENTRY,	/* kernel symbols entry_* */
-	PART_DISPATCH,	/* kernel symbols dispatch_* */
-	PART_EXIT,	/* kernel symbols exit_* */
-	PART_APP,	/* the application's own code */
-	PART_LIB,	/* its C library */
-	PART_STUB,	/* code that the builder made: rewritten system calls */
-};
-
 /* Sorted by address. Little-endian, no padding. */
 struct image_symbol {
 	u64 address;
 	u32 size;	/* bytes; 0 if unknown: up to the next symbol */
-	u32 name;	/* bits 31-24: enum image_part; bits 23-0: offset of a NUL-terminated name in the names */
+	/*
+	 * Bits 23-0: offset of a NUL-terminated name in the names. Bits 31-24, the part: 0 kernel code but for entry_,
+	 * dispatch_ and exit_ symbols (1, 2, 3), 4 the application's code, 5 its library, 6 stubs of the builder.
+	 */
+	u32 name;
 };
 
 struct image_symbols {

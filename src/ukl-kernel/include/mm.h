@@ -1,4 +1,4 @@
-/* Memory: pages, the kernel's heap, address spaces, and access to an application's memory. */
+/* Memory: pages, the kernel's heap, address spaces, page tables, and access to an application's memory. */
 #ifndef MM_H
 #define MM_H
 
@@ -54,12 +54,11 @@ struct space {
 	vaddr_t mmap_top;		/* next automatic mapping goes below */
 };
 
-/* mm/space.c, fault.c, page-table.c. Errors are negative errno values. */
+/* mm/space.c, fault.c. Errors are negative errno values. */
 struct space *space_create(void);
 struct space *space_fork(struct space *from);	/* copy on write */
 void space_ref(struct space *space);
 void space_unref(struct space *space);
-void space_switch(struct space *space);		/* loads CR3 unless it is loaded */
 long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct file *file, u64 offset,
 	       u64 file_bytes);			/* page-aligned, free range */
 vaddr_t space_find(struct space *space, u64 size);	/* a free range for space_map; 0 if none */
@@ -68,6 +67,30 @@ long space_protect(struct space *space, vaddr_t start, u64 size, u32 flags);
 struct region *space_region(struct space *space, vaddr_t address);
 /* Resolves a page fault (SDM vol. 3A 4.7 error code); false: the access is not allowed. */
 bool space_fault(struct space *space, vaddr_t address, u32 error);
+enum { FAULT_WRITE = 2, FAULT_FETCH = 16 };
+
+/* mm/page-table.c: 4-level page tables (SDM vol. 3A 4.5). */
+enum {
+	PTE_PRESENT = 0x001, PTE_WRITE = 0x002, PTE_USER = 0x004, PTE_CACHE_DISABLE = 0x010, PTE_LARGE = 0x080,
+	PTE_GLOBAL = 0x100,
+};
+#define PTE_NO_EXECUTE	(1UL << 63)
+#define PTE_ADDRESS	0x000ffffffffff000UL
+#define BOOT_MAPPED	(1UL << 30)	/* what boot/entry.S maps */
+extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
+/* Maps all memory up to `end`, and the 4 GiB that hold the interrupt controllers, at DIRECT_MAP. */
+void direct_map_extend(paddr_t end);
+bool page_tables_create(struct space *space);	/* false: no memory, and something to be freed */
+void page_tables_free(struct space *space);	/* with all pages of the user half */
+/* The entry for a page; `create`: makes missing tables. NULL: no table, or no memory for it. */
+u64 *page_entry(struct space *space, vaddr_t address, bool create);
+/* The next page of [*at, end) that is there: its entry, with *at its address; NULL: none. */
+u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end);
+u64 page_rights(paddr_t page, u32 flags);	/* an entry for a page of a region with these REGION_ flags */
+void space_switch(struct space *space);		/* loads CR3 unless it is loaded */
+/* Forgets translations: of one page, or of the whole user half. Of `space` if it is loaded. */
+void tlb_flush_page(struct space *space, vaddr_t address);
+void tlb_flush(struct space *space);
 
 /* mm/user.c: 0 or -EFAULT. Any mapped address for RING0 processes, user space for RING3. */
 long copy_from_user(void *to, const void *from, size_t size);

@@ -16,7 +16,6 @@
 #define IA32_FS_BASE		0xc0000100
 #define IA32_GS_BASE		0xc0000101
 #define IA32_KERNEL_GS_BASE	0xc0000102
-#define IA32_APIC_BASE		0x0000001b
 #define RFLAGS_FIXED		0x002
 #define RFLAGS_TF		0x100
 #define RFLAGS_IF		0x200
@@ -45,20 +44,23 @@
 #define VECTOR_SPURIOUS	0xff
 #define SYSTEM_CALL_VECTOR 0x100
 
+#define SYSTEM_CALLS_MAX 512	/* numbers are below it */
+#define SYS_EMPTY	511	/* the empty call, which Linux does not have */
+#ifdef __ASSEMBLER__
+#define ERESTARTSYS	512	/* errno.h */
+#define ERESTARTNOHAND	514
+#endif
+
 /* struct registers */
-#define FRAME_BP	32
 #define FRAME_R11	48
-#define FRAME_R10	56
 #define FRAME_AX	80
 #define FRAME_CX	88
-#define FRAME_DI	112
 #define FRAME_VECTOR	120
 #define FRAME_ERROR	128
 #define FRAME_RIP	136
 #define FRAME_CS	144
 #define FRAME_FLAGS	152
 #define FRAME_RSP	160
-#define FRAME_SS	168
 #define FRAME_SIZE	176
 
 /* struct percpu */

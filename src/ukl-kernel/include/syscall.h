@@ -6,7 +6,7 @@
 #ifndef SYSCALL_H
 #define SYSCALL_H
 
-#include "syscall-numbers.h"
+#include "registers.h"
 #include "types.h"
 
 typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);

@@ -1,6 +1,5 @@
 /* The system calls about memory: mmap, munmap, mprotect, brk. */
 #include "file.h"
-#include "page-table.h"
 #include "process.h"
 #include "syscall.h"
 

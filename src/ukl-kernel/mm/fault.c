@@ -1,6 +1,5 @@
 /* Page faults: the first access to a page brings it, the first write to a shared one copies it. */
 #include "file.h"
-#include "page-table.h"
 
 u64 page_rights(paddr_t page, u32 flags)
 {

@@ -1,12 +1,11 @@
 /* Page tables: the kernel's half, which all spaces share, the walk to one page's entry, and CR3. */
 #include "arch.h"
 #include "image.h"
-#include "page-table.h"
 #include "process.h"
 
 #define ENTRIES		512
 #define USER_ENTRIES	256	/* of a PML4: the lower half */
-#define LARGE_PAGE	(2UL << 20)
+#define LARGE_PAGE	(2UL << 20)	/* what one page table maps */
 #define PML4_DIRECT_MAP	(DIRECT_MAP >> 39 & 511)
 #define GLOBAL		(KPTI ? 0 : PTE_GLOBAL)	/* KPTI: the kernel's translations must not outlive its CR3 */
 #define PCID_KERNEL	1UL	/* CR3 bits 11-0 with PCID: the kernel's and the application's table */
@@ -103,7 +102,7 @@ u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end)
 	for (; *at < end; *at += PAGE_SIZE) {
 		u64 *entry = page_entry(space, *at, false);
 		if (!entry)
-			*at = ALIGN_DOWN(*at, TABLE_SPAN) + TABLE_SPAN - PAGE_SIZE;	/* no table: none of its pages */
+			*at = ALIGN_DOWN(*at, LARGE_PAGE) + LARGE_PAGE - PAGE_SIZE;	/* no table: none of its pages */
 		else if (*entry & PTE_ADDRESS)
 			return entry;
 	}

@@ -6,7 +6,7 @@
 #include "arch.h"
 #include "boot.h"
 #include "image.h"
-#include "page-table.h"
+#include "mm.h"
 
 #define MEMORY_START	0x100000UL	/* below: firmware, the boot loader's tables */
 enum { RESERVED = 0xffff, HEAP = 0xff00 };

@@ -4,7 +4,6 @@
  */
 #include "arch.h"
 #include "file.h"
-#include "page-table.h"
 
 struct space *space_create(void)
 {

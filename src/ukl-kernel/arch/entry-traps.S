@@ -172,7 +172,10 @@ PHASE exit_to_ring3
 	iretq
 PHASE_END exit_to_ring3
 
-/* A system call's way back with signals or rescheduling to do. */
+/*
+ * A system call's way back with signals or rescheduling to do. A new thread's first instructions in the kernel too:
+ * switch_to returns here, with its frame at RSP.
+ */
 PHASE exit_slow
 	KEEP_FRAME
 	movq	%rbx, %rdi
@@ -180,13 +183,6 @@ PHASE exit_slow
 	movq	%rax, %rsp
 	jmp	exit_frame
 PHASE_END exit_slow
-
-/* A new thread's first instructions in the kernel: switch_to returns here, with its frame at RSP. */
-PHASE exit_new_thread
-	movq	%rsp, %rdi
-	call	exit_call_work
-	jmp	exit_frame
-PHASE_END exit_new_thread
 
 /*
  * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a ring-0

@@ -5,24 +5,18 @@
 	.globl	switch_to
 	.type	switch_to, @function
 switch_to:
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	register, rbx, rbp, r12, r13, r14, r15
+	pushq	%\register
+	.endr
 	movq	%rsp, THREAD_KERNEL_RSP(%rdi)
 	/* Neither thread's stack need be mapped in the other's address space: change that on a third one. */
 	movq	$switch_stack_top, %rsp
 	movq	%rsi, %rbx
 	call	thread_activate
 	movq	THREAD_KERNEL_RSP(%rbx), %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
+	.irp	register, r15, r14, r13, r12, rbp, rbx
+	popq	%\register
+	.endr
 	ret
 	.size	switch_to, . - switch_to
 

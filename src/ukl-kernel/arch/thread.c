@@ -2,37 +2,27 @@
 #include "arch.h"
 #include "process.h"
 
-_Static_assert(offsetof(struct registers, r11) == FRAME_R11 && offsetof(struct registers, rax) == FRAME_AX &&
-		       offsetof(struct registers, rcx) == FRAME_CX && offsetof(struct registers, error) == FRAME_ERROR &&
-		       offsetof(struct registers, rip) == FRAME_RIP && offsetof(struct registers, rsp) == FRAME_RSP &&
-		       sizeof(struct registers) == FRAME_SIZE,
-	       "registers.h");
-_Static_assert(offsetof(struct percpu, current) == PERCPU_CURRENT &&
-		       offsetof(struct percpu, kernel_stack_top) == PERCPU_KERNEL_STACK &&
-		       offsetof(struct percpu, scratch_rsp) == PERCPU_SCRATCH &&
-		       offsetof(struct percpu, kernel_cr3) == PERCPU_KERNEL_CR3 &&
-		       offsetof(struct percpu, user_cr3) == PERCPU_USER_CR3 &&
-		       offsetof(struct percpu, work) == PERCPU_WORK &&
-		       offsetof(struct percpu, system_calls) == PERCPU_SYSTEM_CALLS,
-	       "registers.h");
-_Static_assert(offsetof(struct thread, kernel_rsp) == THREAD_KERNEL_RSP &&
-		       offsetof(struct thread, frame) == THREAD_FRAME,
-	       "registers.h");
+#define SAME(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), "registers.h")
+SAME(registers, r11, FRAME_R11);
+SAME(registers, rax, FRAME_AX);
+SAME(registers, vector, FRAME_VECTOR);
+SAME(registers, ss, FRAME_SIZE - 8);
+SAME(percpu, current, PERCPU_CURRENT);
+SAME(percpu, kernel_cr3, PERCPU_KERNEL_CR3);
+SAME(percpu, system_calls, PERCPU_SYSTEM_CALLS);
+SAME(thread, kernel_rsp, THREAD_KERNEL_RSP);
+SAME(thread, frame, THREAD_FRAME);
 
-extern char entry_syscall[], entry_kml[], exit_new_thread[];
+extern char entry_syscall[], entry_kml[], exit_slow[];
 
 /* What switch_to pops: six registers and a return address. */
 struct switch_frame { u64 r15, r14, r13, r12, rbp, rbx, rip; };
 
 void registers_init(struct registers *frame, bool ring0, u64 rip, u64 rsp)
 {
-	memset(frame, 0, sizeof(*frame));
-	frame->vector = SYSTEM_CALL_VECTOR;
-	frame->rip = canonical_rip(rip);
-	frame->rsp = rsp;
-	frame->rflags = RFLAGS_FIXED | RFLAGS_IF;
-	frame->cs = ring0 ? KERNEL_CS : USER_CS;
-	frame->ss = ring0 ? KERNEL_SS : USER_SS;
+	*frame = (struct registers){ .vector = SYSTEM_CALL_VECTOR, .rip = canonical_rip(rip), .rsp = rsp,
+				     .rflags = RFLAGS_FIXED | RFLAGS_IF, .cs = ring0 ? KERNEL_CS : USER_CS,
+				     .ss = ring0 ? KERNEL_SS : USER_SS };
 }
 
 void thread_prepare(struct thread *thread, const struct registers *frame)
@@ -41,7 +31,7 @@ void thread_prepare(struct thread *thread, const struct registers *frame)
 	*first = *frame;
 	thread->frame = first;
 	struct switch_frame *stack = (struct switch_frame *)first - 1;
-	*stack = (struct switch_frame){ .rip = (u64)exit_new_thread };
+	*stack = (struct switch_frame){ .rip = (u64)exit_slow };
 	thread->kernel_rsp = (u64)stack;
 }
 

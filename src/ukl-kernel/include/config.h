@@ -15,7 +15,6 @@
 #ifndef LINK_MODE
 #define LINK_MODE LINK_RING3
 #endif
-
 /* Applications run at CPL 0 / the application is part of the kernel's image. */
 #define RING0_APPLICATION	(LINK_MODE != LINK_RING3)
 #define LINKED_APPLICATION	(LINK_MODE >= LINK_UKL)
@@ -38,12 +37,9 @@
 
 #if KPTI && LINK_MODE != LINK_RING3
 #error KPTI isolates ring 3 from ring 0: it needs LINK_RING3
-#endif
-#if !FAULT_STACK_IST && (LINK_MODE == LINK_KML || LINK_MODE == LINK_ZPOLINE)
+#elif !FAULT_STACK_IST && (LINK_MODE == LINK_KML || LINK_MODE == LINK_ZPOLINE)
 #error unmodified binaries use the red zone: LINK_KML and LINK_ZPOLINE need FAULT_STACK_IST
-#endif
-
-#if !STACK_SWITCH && !LINKED_APPLICATION
+#elif !STACK_SWITCH && !LINKED_APPLICATION
 #error system calls of unmodified binaries and of ring 3 need a stack of their own: STACK_SWITCH=0 is for linked code
 #endif
 

@@ -71,14 +71,13 @@ enum { FAULT_WRITE = 2, FAULT_FETCH = 16 };
 
 /* mm/page-table.c: 4-level page tables (SDM vol. 3A 4.5). */
 enum {
-	PTE_PRESENT = 0x001, PTE_WRITE = 0x002, PTE_USER = 0x004, PTE_CACHE_DISABLE = 0x010, PTE_LARGE = 0x080,
-	PTE_GLOBAL = 0x100,
+	PTE_PRESENT = 0x001, PTE_WRITE = 0x002, PTE_USER = 0x004, PTE_LARGE = 0x080, PTE_GLOBAL = 0x100,
 };
 #define PTE_NO_EXECUTE	(1UL << 63)
 #define PTE_ADDRESS	0x000ffffffffff000UL
 #define BOOT_MAPPED	(1UL << 30)	/* what boot/entry.S maps */
 extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
-/* Maps all memory up to `end`, and the 4 GiB that hold the interrupt controllers, at DIRECT_MAP. */
+/* Maps all memory up to `end`, and the interrupt controllers (the firmware's MTRRs say: not cached), at DIRECT_MAP. */
 void direct_map_extend(paddr_t end);
 bool page_tables_create(struct space *space);	/* false: no memory, and something to be freed */
 void page_tables_free(struct space *space);	/* with all pages of the user half */

@@ -23,18 +23,19 @@ void serial_init(void)
 	outb(COM1 + UART_MCR, MCR_DTR_RTS_OUT2);
 }
 
+static void wait_for(u8 status)
+{
+	while (!(inb(COM1 + UART_LSR) & status))
+		__asm__ volatile("pause");
+}
+
 void serial_put(char c)
 {
-	while (!(inb(COM1 + UART_LSR) & LSR_THRE))
-		__asm__ volatile("pause");
+	wait_for(LSR_THRE);
 	outb(COM1 + UART_THR, c);
 }
 
-void serial_drain(void)
-{
-	while (!(inb(COM1 + UART_LSR) & LSR_TEMT))
-		__asm__ volatile("pause");
-}
+void serial_drain(void) { wait_for(LSR_TEMT); }
 
 void printk(const char *format, ...)
 {

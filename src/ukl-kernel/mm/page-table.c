@@ -62,12 +62,8 @@ void direct_map_extend(paddr_t end)
 	for (paddr_t giga = BOOT_MAPPED; giga < end; giga += 1UL << 30) {
 		paddr_t pd = page_alloc();
 		u64 *large = direct(pd);
-		/* The controllers' registers, just below 4 GiB, must not be cached whatever the MTRRs say. */
-		for (int i = 0; i < ENTRIES; i++) {
-			paddr_t page = giga + i * LARGE_PAGE;
-			large[i] = page | PTE_PRESENT | PTE_WRITE | PTE_LARGE | GLOBAL |
-				   (page >= IO_APIC && page < 4UL << 30 ? PTE_CACHE_DISABLE : 0);
-		}
+		for (int i = 0; i < ENTRIES; i++)
+			large[i] = (giga + i * LARGE_PAGE) | PTE_PRESENT | PTE_WRITE | PTE_LARGE | GLOBAL;
 		entries[giga >> 30] = pd | PTE_PRESENT | PTE_WRITE;
 	}
 	kernel_pml4[PML4_DIRECT_MAP] = pdpt | PTE_PRESENT | PTE_WRITE;

@@ -3,16 +3,6 @@
 #include "process.h"
 #include "syscall.h"
 
-/* Entry code calls through the table with the number still in RAX: the only way in for it here. */
-__asm__(".pushsection .text\n"
-	".type sys_unknown, @function\n"
-	"sys_unknown: movq %rax, %rdi\n"
-	"jmp report_unknown\n"
-	".size sys_unknown, . - sys_unknown\n"
-	".globl sys_unknown\n"
-	".popsection");
-long sys_unknown(u64, u64, u64, u64, u64, u64);
-
 long report_unknown(u64 number)
 {
 	static u64 reported[SYSTEM_CALLS_MAX / 64 + 1];
@@ -24,6 +14,8 @@ long report_unknown(u64 number)
 	return -ENOSYS;
 }
 
+/* Entry code calls through the table with the number still in RAX: the only way in for it here. */
+__attribute__((naked)) long sys_unknown(void) { __asm__("movq %rax, %rdi; jmp report_unknown"); }
 long sys_unsupported(void) { return -ENOSYS; }
 long sys_accepted(void) { return 0; }
 
@@ -32,7 +24,7 @@ long sys_accepted(void) { return 0; }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
 const system_call_t system_call_table[SYSTEM_CALLS_MAX] = {
-	[0 ... SYSTEM_CALLS_MAX - 1] = sys_unknown,
+	[0 ... SYSTEM_CALLS_MAX - 1] = (system_call_t)(void *)sys_unknown,
 	FILE_SYSTEM_CALLS(ENTRY)
 	PROCESS_SYSTEM_CALLS(ENTRY)
 };

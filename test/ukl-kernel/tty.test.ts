@@ -78,7 +78,7 @@ describe.skipIf(!hasTools || !existsSync(busybox))(
       expect(shown).toContain("abx\b \bc\nabc\n");
     });
 
-    test("QUIT: SIGQUIT for the foreground group; TCSANOW and TCSAFLUSH keep what a shell needs", async () => {
+    test("QUIT: SIGQUIT for the foreground group, after which the shell has the terminal again", async () => {
       const shown = await session("ring3", [
         [prompt, "cat\r"],
         ["cat\r\n", "\x1c"],

@@ -86,16 +86,14 @@ long sys_renameat(int from_at, const char *from, int to_at, const char *to)
 		return -EBUSY;
 	if (new.inode == inode)
 		return 0;
-	if (S_ISDIR(inode->mode)) {
-		/* A directory must not come to lie in itself. */
-		for (struct inode *at = new.directory; at != inode_parent(at); at = inode_parent(at))
-			if (at == inode)
-				return -EINVAL;
-		if (new.inode && (!S_ISDIR(new.inode->mode) || !directory_is_empty(new.inode)))
-			return S_ISDIR(new.inode->mode) ? -ENOTEMPTY : -ENOTDIR;
-	} else if (new.inode && S_ISDIR(new.inode->mode)) {
-		return -EISDIR;
-	}
+	/* A directory must not come to lie in itself. */
+	for (struct inode *at = new.directory; at != inode_parent(at); at = inode_parent(at))
+		if (at == inode)
+			return -EINVAL;
+	if (new.inode && S_ISDIR(new.inode->mode) != S_ISDIR(inode->mode))
+		return S_ISDIR(inode->mode) ? -ENOTDIR : -EISDIR;
+	if (new.inode && S_ISDIR(inode->mode) && !directory_is_empty(new.inode))
+		return -ENOTEMPTY;
 	TRY(inode_link(new.directory, new.name, inode));
 	if (new.inode)
 		inode_unlink(new.inode);

@@ -27,9 +27,7 @@ static long open_found(struct lookup *found, u32 flags, u32 mode, struct file **
 long file_open(const char *path, u32 flags, u32 mode, struct file **result)
 {
 	struct lookup found;
-	/* Before process 1 exists, the console is opened from the root. */
-	struct inode *from = current_thread() && current_process() ? current_process()->directory : root;
-	TRY(path_walk(from, path, follows(flags), &found));
+	TRY(path_walk(current_process()->directory, path, follows(flags), &found));
 	return open_found(&found, flags, mode, result);
 }
 

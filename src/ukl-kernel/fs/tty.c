@@ -54,20 +54,12 @@ static void echo(u8 c)
 		put(control ? c ^ 0x40 : c);
 }
 
-static void push(u16 c)
-{
-	if (tty.written - tty.read < INPUT_SIZE - 1)
-		tty.input[tty.written++ % INPUT_SIZE] = c;
-}
-
 static void erase(bool all)
 {
-	while (tty.written > tty.complete) {
+	for (bool more = true; more && tty.written > tty.complete; more = all) {
 		tty.written--;
 		for (const char *back = "\b \b"; *back && local(ECHO); back++)
 			put(*back);
-		if (!all)
-			break;
 	}
 }
 
@@ -79,6 +71,7 @@ static void complete_input(void)
 
 static void receive(u8 c)
 {
+	bool end = local(ICANON) && is_special(c, VEOF);
 	if (c == '\r' && tty.mode.input & ICRNL)
 		c = '\n';
 	if (local(ISIG) && (is_special(c, VINTR) || is_special(c, VQUIT))) {
@@ -87,14 +80,12 @@ static void receive(u8 c)
 		signal_send_group(tty.group, is_special(c, VINTR) ? SIGINT : SIGQUIT);
 	} else if (local(ICANON) && (is_special(c, VERASE) || is_special(c, VKILL))) {
 		erase(is_special(c, VKILL));
-	} else if (local(ICANON) && is_special(c, VEOF)) {
-		push(END_OF_FILE);
-		complete_input();
-	} else {
-		echo(c);
-		push(c);
-		if (!local(ICANON) || c == '\n')
-			complete_input();
+	} else if (tty.written - tty.read < INPUT_SIZE) {
+		if (!end)
+			echo(c);
+		tty.input[tty.written++ % INPUT_SIZE] = end ? END_OF_FILE : c;
+		if (!local(ICANON) || end || c == '\n' || tty.written - tty.read == INPUT_SIZE)
+			complete_input();	/* a line that fills the input is complete, so that it can be read */
 	}
 }
 
@@ -155,9 +146,7 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 	switch (request) {
 	case TCGETS:
 		return copy_to_user(user, &tty.mode, sizeof(tty.mode));
-	case TCSETS:
-	case TCSETSW:			/* output never waits */
-	case TCSETSF:
+	case TCSETS ... TCSETSF:	/* output never waits */
 		if (copy_from_user(&tty.mode, user, sizeof(tty.mode)))
 			return -EFAULT;
 		if (!local(ICANON))

@@ -92,7 +92,7 @@ static ssize_t channel_write(struct channel *channel, const void *buffer, size_t
 	while (done < size && result >= 0) {
 		if (channel->over) {
 			if (!(flags & MSG_NOSIGNAL))
-				signal_send_thread(current_thread(), SIGPIPE);
+				signal_send(current_process(), current_thread(), SIGPIPE);
 			result = -EPIPE;
 		} else if (room(channel) < least) {
 			result = flags & (O_NONBLOCK | MSG_DONTWAIT) ? -EAGAIN : restart_if_interrupted(

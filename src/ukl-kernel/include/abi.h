@@ -16,6 +16,7 @@ enum {
 #define SIG_DFL 0UL
 #define SIG_IGN 1UL
 #define SIGNAL_BIT(signal) (1UL << ((signal)-1))
+#define UNBLOCKABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
 
 #define SA_SIGINFO	4UL
 #define SA_RESTORER	0x04000000UL

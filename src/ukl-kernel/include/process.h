@@ -161,9 +161,8 @@ NORETURN void idle_loop(void);
 		result_;                                                \
 	})
 long wait_sleep(struct wait_queue *queue, u64 deadline);	/* one sleep, IF=0; `queue` may be NULL */
-void wait_sleep_killable(struct wait_queue *queue);	/* as wait_sleep, but only the thread's end disturbs it */
+void wait_uninterrupted(struct wait_queue *queue);	/* one sleep, IF=0, for what no signal may end */
 void wake_all(struct wait_queue *queue);
-void wake_one(struct wait_queue *queue);
 static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue->waiters); }
 
 /* process/process.c, fork.c, exit.c */
@@ -183,24 +182,18 @@ void threads_end_others(struct process *process);	/* asks every other thread of 
 NORETURN void process_exit(int status);	/* the whole group; `status` as wait4 reports it */
 NORETURN void thread_exit(int status);
 
-/* process/elf.c, exec.c, init.c */
+/* process/elf.c, exec.c, init.c. Errors are negative errno values. */
 #define STACK_SIZE	(8UL << 20)
 struct elf_program { u64 entry, headers, header_size, header_count, heap_start; };
 struct program_strings { char *text; u64 used; u32 argc, envc; };	/* argv, then envp, NUL-terminated */
 ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset);
-/* Maps the file's segments in the new address space. -ENOEXEC, -ENOENT (dynamic), -ENOMEM. */
 long elf_load(struct file *file, const char *path, struct space *space, struct elf_program *program);
-void linked_program(struct elf_program *program);
+long linked_program(struct elf_program *program);
 long strings_add(struct program_strings *strings, const char *s, u32 *count);
-/* Opens the file to execute for `path`. Of a script, the interpreter, after adding what comes before its arguments. */
+/* Opens the file to execute for `path`: a script's interpreter, after adding what comes before its arguments. */
 long program_open(const char *path, struct program_strings *strings, struct file **result);
-/* Begins the program in place of the current process's. Returns if it cannot; frees nothing then. */
+/* Begins the program, or the linked one (NULL), in place of the current process's. Returns if it cannot. */
 long program_execute(struct file *file, const char *path, struct program_strings *strings);
-/* Stack and heap of a program. */
-long program_space(struct space *space, const struct elf_program *program);
-/* Makes the stack of a program in the current address space; the first RSP, or -EFAULT: no memory. */
-long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path);
-NORETURN void thread_restart(const struct registers *registers);
 void process_start_first(const char *command_line);	/* makes process 1: the linked application, or /init */
 
 /* process/time.c */
@@ -213,8 +206,7 @@ long futex_wake(u64 address, u32 count);
 /* process/signal.c, signal-frame.c */
 /* To one thread, or, if NULL, to any of the process. */
 void signal_post(struct process *process, struct thread *thread, const struct signal_info *info);
-void signal_send(struct process *process, int signal);
-void signal_send_thread(struct thread *thread, int signal);
+void signal_send(struct process *process, struct thread *thread, int signal);	/* by the kernel */
 void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */
 bool signal_pending(struct thread *thread);	/* an unblocked one that is not ignored, or its end */
 long signal_frame_push(struct registers *frame, const struct signal_info *info,

@@ -11,7 +11,6 @@ long sys_getppid(void) { return current_process()->parent_pid; }
 long sys_getpgid(int pid)
 {
 	struct process *process = pid == 0 ? current_process() : process_find(pid);
-
 	return process ? process->group : -ESRCH;
 }
 long sys_getpgrp(void) { return current_process()->group; }
@@ -20,7 +19,6 @@ long sys_getpgrp(void) { return current_process()->group; }
 long sys_setpgid(int pid, int group)
 {
 	struct process *self = current_process(), *process = pid == 0 ? self : process_find(pid);
-
 	if (group < 0)
 		return -EINVAL;
 	if (!process || (process != self && process->parent != self))
@@ -46,7 +44,6 @@ long sys_prctl(int option, u64 argument)
 {
 	char *name = current_process()->name;
 	size_t size = sizeof current_process()->name;
-
 	switch (option) {
 	case PR_SET_NAME:
 		return copy_from_user(name, (void *)argument, size - 1);	/* the last byte stays 0 */
@@ -63,7 +60,6 @@ enum { ARCH_SET_FS = 0x1002, ARCH_GET_FS };
 long sys_arch_prctl(int code, u64 address)
 {
 	struct thread *thread = current_thread();
-
 	switch (code) {
 	case ARCH_SET_FS:
 		if (canonical_rip(address) != address || (!thread->process->ring0 && address >= USER_TOP))
@@ -85,36 +81,27 @@ long sys_prlimit64(int pid, u32 resource, const void *new, u64 *old)
 {
 	u64 limit = resource == RLIMIT_STACK ? STACK_SIZE : resource == RLIMIT_NOFILE ? FILES_MAX : ~0UL;
 	u64 soft_and_hard[2] = { limit, limit };
-
 	(void)pid;
 	if (new)
 		return -EPERM;
 	return old ? copy_to_user(old, soft_and_hard, sizeof soft_and_hard) : 0;
 }
 
-struct sysinfo {
-	s64 uptime;
-	u64 loads[3], total_memory, free_memory, other[4];
-	u16 processes;
-	u64 high[2];
-	u32 unit;			/* bytes that the memory figures count in */
-};
+/* Linux's struct sysinfo is 14 words; what is not said is 0. */
+enum { SYSINFO_UPTIME = 0, SYSINFO_TOTAL = 4, SYSINFO_FREE = 5, SYSINFO_UNIT = 13 };
 
-long sys_sysinfo(struct sysinfo *to)
+long sys_sysinfo(u64 *to)
 {
-	struct sysinfo info = { .uptime = time_now() / NS_PER_SECOND, .total_memory = pages_total() * PAGE_SIZE,
-		.free_memory = pages_free() * PAGE_SIZE, .unit = 1 };
-
-	return copy_to_user(to, &info, sizeof info);
+	u64 info[14] = { [SYSINFO_UPTIME] = time_now() / NS_PER_SECOND, [SYSINFO_TOTAL] = pages_total() * PAGE_SIZE,
+		[SYSINFO_FREE] = pages_free() * PAGE_SIZE, [SYSINFO_UNIT] = 1 };
+	return copy_to_user(to, info, sizeof info);
 }
 
 long sys_getrandom(u8 *to, size_t size)
 {
 	u8 block[256];
-
 	for (size_t done = 0; done < size; done += sizeof block) {
 		size_t part = MIN(size - done, sizeof block);
-
 		random_fill(block, part);
 		if (copy_to_user(to + done, block, part))
 			return -EFAULT;

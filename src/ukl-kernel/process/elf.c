@@ -32,7 +32,6 @@ ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset)
 static long read_headers(struct file *file, struct elf_header *header, struct elf_segment *segments)
 {
 	ssize_t size;
-
 	if (file_read_kernel(file, header, sizeof *header, 0) != sizeof *header ||
 	    memcmp(header->ident, "\177ELF", 4) != 0 || header->ident[4] != ELFCLASS64 ||
 	    header->ident[5] != ELFDATA2LSB || header->machine != EM_X86_64 ||
@@ -64,12 +63,10 @@ long elf_load(struct file *file, const char *path, struct space *space, struct e
 	struct elf_segment segments[SEGMENTS_MAX];
 	long result = read_headers(file, &header, segments);
 	u64 base = header.type == ET_DYN ? PIE_BASE : 0;
-
 	*program = (struct elf_program){ .entry = base + header.entry, .header_size = sizeof *segments,
 		.header_count = header.program_header_count };
 	for (int i = 0; result == 0 && i < header.program_header_count; i++) {
 		const struct elf_segment *segment = &segments[i];
-
 		if (segment->type == PT_INTERP) {
 			printk("ukl-kernel: %s is dynamically linked; link it with -static\n", path);
 			return -ENOENT;		/* as where its interpreter is missing */
@@ -89,10 +86,9 @@ extern char application_entry[];
 extern char application_tls_alignment[];	/* absolute symbol */
 
 /* The C library finds its thread-local template by PT_TLS; there is no file that it could come from. */
-void linked_program(struct elf_program *program)
+long linked_program(struct elf_program *program)
 {
 	static struct elf_segment segments[1];
-
 	segments[0] = (struct elf_segment){
 		.type = PT_TLS, .flags = PF_R, .address = (u64)application_tls_start,
 		.file_size = application_tls_end - application_tls_start,
@@ -101,5 +97,12 @@ void linked_program(struct elf_program *program)
 	};
 	*program = (struct elf_program){ .entry = (u64)application_entry, .headers = (u64)segments,
 		.header_size = sizeof segments[0], .header_count = segments[0].memory_size != 0, .heap_start = LINKED_HEAP };
+	return 0;
+}
+#else
+long linked_program(struct elf_program *program)
+{
+	(void)program;
+	return -ENOEXEC;
 }
 #endif

@@ -5,7 +5,6 @@
 #define STACK_GAP	(1UL << 20)		/* never mapped, below the stack */
 enum { STRINGS_MAX = 128 * 1024, SCRIPT_LINE = 256 };
 
-/* Appends one string to the block of argv and envp. */
 static long strings_begin(struct program_strings *strings)
 {
 	if (!strings->text)
@@ -16,12 +15,8 @@ static long strings_begin(struct program_strings *strings)
 long strings_add(struct program_strings *strings, const char *s, u32 *count)
 {
 	u64 size = strlen(s) + 1;
-	long result = strings_begin(strings);
-
-	if (result == 0 && strings->used + size > STRINGS_MAX)
-		result = -E2BIG;
-	if (result != 0)
-		return result;
+	if (strings_begin(strings) != 0 || strings->used + size > STRINGS_MAX)
+		return -E2BIG;
 	memcpy(strings->text + strings->used, s, size);
 	strings->used += size;
 	++*count;
@@ -31,43 +26,43 @@ long strings_add(struct program_strings *strings, const char *s, u32 *count)
 /* The application's NULL-terminated vector of strings, but for the first `skip`. NULL is an empty one. */
 static long strings_copy(struct program_strings *strings, const char *const *vector, u32 skip, u32 *count)
 {
-	long result = strings_begin(strings);
 	const char *s;
-
-	for (u32 i = 0; vector && result >= 0; i++) {
+	long length = strings_begin(strings);
+	for (u32 i = 0; vector && length >= 0; i++) {
 		if (copy_from_user(&s, &vector[i], sizeof s))
 			return -EFAULT;
 		if (!s)
 			break;
 		if (i < skip)
 			continue;
-		result = copy_string_from_user(strings->text + strings->used, s, STRINGS_MAX - strings->used);
-		strings->used += result + 1;
+		length = copy_string_from_user(strings->text + strings->used, s, STRINGS_MAX - strings->used);
+		strings->used += length + 1;
 		++*count;
 	}
-	return result == -ENAMETOOLONG ? -E2BIG : MIN(result, 0L);
+	return length == -ENAMETOOLONG ? -E2BIG : MIN(length, 0L);
+}
+
+static char *skip_spaces(char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
 }
 
 /* Splits `#! interpreter [argument]`: the rest of the line is one argument, as on Linux. */
 static bool script_line(char *line, char **interpreter, char **argument)
 {
 	char *end = strchr(line, '\n');
-
 	if (!end)
 		return false;
-	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+	while (end[-1] == ' ' || end[-1] == '\t')
 		end--;
 	*end = 0;
-	for (line += 2; *line == ' ' || *line == '\t'; line++)
-		;
-	*interpreter = line;
-	while (*line && *line != ' ' && *line != '\t')
-		line++;
-	if (*line)
-		*line++ = 0;
-	while (*line == ' ' || *line == '\t')
-		line++;
-	*argument = line;
+	*interpreter = end = skip_spaces(line + 2);
+	while (*end && *end != ' ' && *end != '\t')
+		end++;
+	*argument = skip_spaces(end);
+	*end = 0;
 	return **interpreter != 0;
 }
 
@@ -75,7 +70,6 @@ static bool script_line(char *line, char **interpreter, char **argument)
 static long executable_open(const char *path, struct file **result)
 {
 	long error = file_open(path, O_RDONLY, 0, result);
-
 	if (error != 0)
 		return error;
 	if (S_ISREG((*result)->inode->mode) && ((*result)->inode->mode & 0111))
@@ -89,7 +83,6 @@ long program_open(const char *path, struct program_strings *strings, struct file
 {
 	char line[SCRIPT_LINE + 1] = {}, *interpreter, *argument;
 	long error = executable_open(path, result);
-
 	if (error != 0 || file_read_kernel(*result, line, SCRIPT_LINE, 0) < 2 || line[0] != '#' || line[1] != '!')
 		return error;
 	file_unref(*result);
@@ -105,9 +98,9 @@ long program_open(const char *path, struct program_strings *strings, struct file
 
 /*
  * The x86-64 psABI, 3.4.1, from the top: name of the program, strings, 16 random bytes; then, where RSP points,
- * argc, argv, NULL, envp, NULL, the auxiliary vector.
+ * argc, argv, NULL, envp, NULL, the auxiliary vector. Returns RSP, or -EFAULT: no memory.
  */
-long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path)
+static long program_stack(const struct program_strings *strings, const struct elf_program *program, const char *path)
 {
 	u64 path_at = USER_TOP - 8 - (strlen(path) + 1);
 	u64 strings_at = path_at - strings->used;
@@ -119,28 +112,27 @@ long program_stack(const struct program_strings *strings, const struct elf_progr
 		{ AT_UID, 0 }, { AT_EUID, 0 }, { AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, random_at },
 		{ AT_EXECFN, path_at }, { AT_NULL, 0 },
 	};
-	u64 count = 1 + strings->argc + 1 + strings->envc + 1, at = strings_at, null = 0;
-	u64 rsp = ALIGN_DOWN(random_at - count * sizeof at - sizeof auxiliary, 16);
+	u32 count = strings->argc + strings->envc;
+	u64 at = strings_at, argc = strings->argc;
+	u64 rsp = ALIGN_DOWN(random_at - (count + 3) * sizeof at - sizeof auxiliary, 16);
 	u64 *next = (u64 *)rsp;
-	long result;
-
 	random_fill(random, sizeof random);
-	result = copy_to_user((void *)path_at, path, strlen(path) + 1);
+	long result = copy_to_user((void *)path_at, path, strlen(path) + 1);
 	result |= copy_to_user((void *)strings_at, strings->text, strings->used);
 	result |= copy_to_user((void *)random_at, random, sizeof random);
-	result |= copy_to_user(next++, &(u64){ strings->argc }, sizeof at);
-	for (u32 i = 0; i < strings->argc + strings->envc; i++) {
-		if (i == strings->argc)
-			result |= copy_to_user(next++, &null, sizeof null);
+	result |= copy_to_user(next++, &argc, sizeof argc);
+	/* The NULLs are there already: the pages are fresh. */
+	for (u32 i = 0; i < count; i++) {
+		next += i == argc;
 		result |= copy_to_user(next++, &at, sizeof at);
 		at += strlen(strings->text + (at - strings_at)) + 1;
 	}
-	next += strings->envc == 0;		/* fresh pages are zeroes: the NULLs at the end */
-	result |= copy_to_user(next + 1, auxiliary, sizeof auxiliary);
+	next = (u64 *)rsp + count + 3;
+	result |= copy_to_user(next, auxiliary, sizeof auxiliary);
 	return result ? -EFAULT : (long)rsp;
 }
 
-long program_space(struct space *space, const struct elf_program *program)
+static long program_space(struct space *space, const struct elf_program *program)
 {
 	space->heap_start = space->heap_end = program->heap_start;
 	space->mmap_top = USER_TOP - STACK_SIZE - STACK_GAP;
@@ -148,19 +140,22 @@ long program_space(struct space *space, const struct elf_program *program)
 }
 
 /* In the modes that take unmodified binaries, those below /ring3/ show the difference. */
-static bool runs_at_ring0(const char *path)
+static bool runs_at_ring0(struct file *file)
 {
-	return RING0_APPLICATION && !LINKED_APPLICATION && strncmp(path, "/ring3/", 7) != 0;
+	char path[PATH_MAX / 4];
+	if (!file)
+		return true;		/* the linked application */
+	return RING0_APPLICATION && !LINKED_APPLICATION &&
+	       (inode_path(file->inode, path, sizeof path) < 0 || strncmp(path, "/ring3/", 7) != 0);
 }
 
 /* Waits until the calling thread is the only one, and gives it the process's number. */
 static void end_other_threads(struct process *process)
 {
 	u64 irq = irq_save();
-
 	threads_end_others(process);
 	while (process->threads.next->next != &process->threads && !current_thread()->exiting)
-		wait_sleep_killable(&process->changed);
+		wait_uninterrupted(&process->changed);
 	current_thread()->tid = process->pid;
 	irq_restore(irq);
 }
@@ -183,7 +178,6 @@ static void thread_reset(struct thread *thread)
 static void process_rename(struct process *process, const char *path)
 {
 	const char *name = path;
-
 	for (; *path; path++)
 		if (path[0] == '/' && path[1])
 			name = path + 1;
@@ -194,19 +188,26 @@ static void process_rename(struct process *process, const char *path)
 static void replace_space(struct process *process, struct space *space)
 {
 	struct space *old = process->space;
-
 	process->space = space;
 	space_switch(space);
 	space_unref(old);
 	vfork_release(process);
 }
 
+static void replace_executable(struct process *process, struct file *file)
+{
+	if (process->executable)
+		inode_unref(process->executable);
+	process->executable = file ? file->inode : NULL;
+	if (file)
+		inode_ref(file->inode);
+}
+
 /* Leaves the kernel with these registers, as if for the first time. What is on the kernel stack is forgotten. */
-void thread_restart(const struct registers *registers)
+NORETURN static void thread_restart(const struct registers *registers)
 {
 	static struct thread forgotten;		/* where switch_to saves what nobody comes back to */
 	struct thread *thread = current_thread();
-
 	irq_disable();
 	forgotten.process = thread->process;
 	thread_prepare(thread, registers);
@@ -219,11 +220,8 @@ long program_execute(struct file *file, const char *path, struct program_strings
 {
 	struct process *process = current_process();
 	struct elf_program program;
-	struct registers registers;
 	struct space *space = space_create();
-	char where[PATH_MAX / 4];
-	long result = space ? elf_load(file, path, space, &program) : -ENOMEM;
-
+	long result = !space ? -ENOMEM : file ? elf_load(file, path, space, &program) : linked_program(&program);
 	if (result == 0)
 		result = program_space(space, &program);
 	if (result != 0) {
@@ -234,22 +232,18 @@ long program_execute(struct file *file, const char *path, struct program_strings
 	end_other_threads(process);
 	replace_space(process, space);
 	reset_signals(process);
-	files_close_on_exec(process->files);
-	if (inode_path(file->inode, where, sizeof where) < 0)
-		strlcpy(where, path, sizeof where);
-	process->ring0 = runs_at_ring0(where);
-	process_rename(process, path);
-	if (process->executable)
-		inode_unref(process->executable);
-	process->executable = file->inode;
-	inode_ref(process->executable);
 	thread_reset(current_thread());
-
+	files_close_on_exec(process->files);
+	replace_executable(process, file);
+	process->ring0 = runs_at_ring0(file);
+	process_rename(process, path);
 	result = program_stack(strings, &program, path);
 	kfree(strings->text);
-	file_unref(file);
+	if (file)
+		file_unref(file);
 	if (result < 0)
 		process_exit(SIGKILL);
+	struct registers registers;
 	registers_init(&registers, process->ring0, program.entry, result);
 	thread_restart(&registers);
 }
@@ -260,7 +254,6 @@ long sys_execve(const char *user_path, const char *const *argv, const char *cons
 	struct file *file;
 	char path[PATH_MAX / 2];
 	long result = copy_string_from_user(path, user_path, sizeof path);
-
 	if (result >= 0)
 		result = *path ? program_open(path, &strings, &file) : -ENOENT;
 	if (result == 0) {

@@ -4,14 +4,13 @@
 
 /* wait4's status word: the exit code in bits 15-8, or the signal in bits 6-0. */
 static int ending_signal(const struct process *process) { return process->exit_status & 0x7f; }
-static int exit_code(const struct process *process) { return process->exit_status >> 8 & 0xff; }
+static int exit_code(const struct process *process) { return process->exit_status >> 8; }
 
 static void notify_parent(struct process *process)
 {
 	int signal = ending_signal(process);
 	struct signal_info info = { .signal = SIGCHLD, .code = signal ? CLD_KILLED : CLD_EXITED, .pid = process->pid,
 		.status = signal ? signal : exit_code(process) };
-
 	signal_post(process->parent, NULL, &info);
 	wake_all(&process->parent->child_exit);
 }
@@ -19,7 +18,6 @@ static void notify_parent(struct process *process)
 static void reparent_children(struct process *process, struct process *to)
 {
 	struct process *child, *after;
-
 	list_for_each_safe(child, after, &process->children, sibling) {
 		list_remove(&child->sibling);
 		list_add_tail(&to->children, &child->sibling);
@@ -35,7 +33,6 @@ static void process_end(struct thread *last)
 {
 	struct process *process = last->process;
 	int signal = ending_signal(process);
-
 	if (process->pid == 1 && signal)
 		printk("ukl-kernel: process 1 (%s) was ended by signal %d\n", process->name, signal);
 	if (process->pid == 1)
@@ -61,7 +58,6 @@ void thread_exit(int status)
 {
 	struct thread *thread = current_thread();
 	struct process *process = thread->process;
-
 	if (thread->unmap_size != 0)
 		space_unmap(process->space, thread->unmap_start, thread->unmap_size);
 	if (thread->clear_child_tid != 0) {
@@ -86,7 +82,6 @@ void thread_exit(int status)
 void threads_end_others(struct process *process)
 {
 	struct thread *thread;
-
 	list_for_each(thread, &process->threads, in_process)
 		if (thread != current_thread()) {
 			thread->exiting = true;
@@ -97,7 +92,6 @@ void threads_end_others(struct process *process)
 void process_exit(int status)
 {
 	struct process *process = current_process();
-
 	if (!process->exiting) {
 		process->exiting = true;
 		process->exit_status = status;
@@ -120,7 +114,6 @@ static long find_zombie(int pid, struct process **zombie)
 {
 	struct process *child;
 	long result = -ECHILD;
-
 	list_for_each(child, &current_process()->children, sibling) {
 		if (!wanted(child, pid))
 			continue;
@@ -139,7 +132,6 @@ long sys_wait4(int pid, int *status, int options, void *usage)
 {
 	struct process *zombie;
 	long found = find_zombie(pid, &zombie);
-
 	if (found == 0 && !(options & WNOHANG) &&
 	    wait_event(&current_process()->child_exit, (found = find_zombie(pid, &zombie)) != 0) != 0)
 		return -ERESTARTSYS;

@@ -12,18 +12,16 @@ enum {
 static bool flags_valid(u64 flags)
 {
 	u64 shared = flags & THREAD_FLAGS;
-
 	return !(flags & ~(u64)SUPPORTED_FLAGS) && (shared == THREAD_FLAGS || !(shared & ~(u64)CLONE_VM));
 }
 
 /* A new process for the child, or the caller's own for a thread. */
 static struct process *process_for(u64 flags, int pid)
 {
-	struct process *parent = current_process(), *child;
-
+	struct process *parent = current_process();
 	if (flags & CLONE_THREAD)
 		return parent;
-	child = process_create(parent, pid);
+	struct process *child = process_create(parent, pid);
 	if (!child)
 		return NULL;
 	child->group = parent->group;
@@ -49,25 +47,11 @@ static struct process *process_for(u64 flags, int pid)
 	return NULL;
 }
 
-static bool fork_is_possible(u64 flags)
-{
-	static bool told;
-
-	if (!LINKED_APPLICATION || !current_process()->ring0 || (flags & CLONE_VM))
-		return true;
-	if (!told)
-		printk("ukl-kernel: fork() needs a copy of the application's data, which lies in the kernel's image; "
-		       "use posix_spawn()\n");
-	told = true;
-	return false;
-}
-
 /* Of a copied address space: the page is shared with the parent until written, so write from the child's. */
 static void put_child_tid(struct process *child, u64 address, int tid)
 {
 	struct process *parent = current_process();
 	struct space *space = parent->space;
-
 	parent->space = child->space;
 	space_switch(child->space);
 	copy_to_user((void *)address, &tid, sizeof tid);
@@ -75,27 +59,21 @@ static void put_child_tid(struct process *child, u64 address, int tid)
 	space_switch(space);
 }
 
-/* Until the child calls execve or exits. The parent may be ended before: then nobody waits any more. */
-static void wait_for_vfork(struct thread *parent, struct thread *child, int pid)
+/* Until the child calls execve or exits. The parent cannot be ended before. */
+static void wait_for_vfork(struct thread *parent, struct thread *child)
 {
-	struct process *process = child->process;
 	u64 irq = irq_save();
-
-	process->vfork_parent = parent;
+	child->process->vfork_parent = parent;
 	parent->vfork_waiting = true;
 	thread_ready(child);
-	while (parent->vfork_waiting && !parent->exiting)
-		wait_sleep_killable(&parent->process->changed);
+	while (parent->vfork_waiting)
+		wait_uninterrupted(&parent->process->changed);
 	irq_restore(irq);
-	if (parent->vfork_waiting && (process = process_find(pid)))
-		process->vfork_parent = NULL;
-	parent->vfork_waiting = false;
 }
 
 void vfork_release(struct process *child)
 {
 	struct thread *parent = child->vfork_parent;
-
 	child->vfork_parent = NULL;
 	if (parent) {
 		parent->vfork_waiting = false;
@@ -105,23 +83,23 @@ void vfork_release(struct process *child)
 
 long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 {
-	struct thread *parent = current_thread(), *child;
-	struct process *process;
-	struct registers registers = *parent->frame;
-	int tid;
-
+	struct thread *parent = current_thread();
 	if (!flags_valid(flags))
 		return -EINVAL;
-	if (!fork_is_possible(flags))
+	if (LINKED_APPLICATION && parent->process->ring0 && !(flags & CLONE_VM)) {
+		printk("ukl-kernel: fork() needs a copy of the application's data, which lies in the kernel's image; "
+		       "use posix_spawn()\n");
 		return -ENOSYS;
-	tid = pid_allocate();
-	process = process_for(flags, tid);
-	child = process ? thread_create(process, tid) : NULL;
+	}
+	int tid = pid_allocate();
+	struct process *process = process_for(flags, tid);
+	struct thread *child = process ? thread_create(process, tid) : NULL;
 	if (!child) {
 		if (process && process != parent->process)
 			process_free(process);
 		return -ENOMEM;
 	}
+	struct registers registers = *parent->frame;
 	registers.rax = 0;
 	if (stack != 0)
 		registers.rsp = stack;
@@ -138,7 +116,7 @@ long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 	if (flags & CLONE_CHILD_SETTID)
 		put_child_tid(process, child_tid, tid);
 	if (flags & CLONE_VFORK)
-		wait_for_vfork(parent, child, tid);
+		wait_for_vfork(parent, child);
 	else
 		thread_ready(child);
 	return tid;

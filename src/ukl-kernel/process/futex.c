@@ -19,7 +19,6 @@ long futex_wake(u64 address, u32 count)
 	u64 irq = irq_save();
 	struct thread *thread, *after;
 	u32 woken = 0;
-
 	list_for_each_safe(thread, after, &waiters.waiters, wait) {
 		if (woken == count)
 			break;
@@ -36,17 +35,14 @@ long futex_wake(u64 address, u32 count)
 static long futex_wait(u64 address, u32 expected, u64 deadline, bool relative)
 {
 	struct thread *thread = current_thread();
-	u64 irq;
 	u32 value;
-	long result;
-
 	if (copy_from_user(&value, (void *)address, sizeof value))
 		return -EFAULT;
 	if (value != expected)
 		return -EAGAIN;
 	thread->futex_address = address;
-	irq = irq_save();
-	result = wait_sleep(&waiters, deadline);
+	u64 irq = irq_save();
+	long result = wait_sleep(&waiters, deadline);
 	irq_restore(irq);
 	if (thread->futex_address == 0)
 		return 0;
@@ -63,32 +59,22 @@ long sys_futex(u64 address, u32 flags, u32 value, u64 timeout, u64 target, int b
 	int operation = flags & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 	bool absolute = operation == FUTEX_WAIT_BITSET;
 	u64 ns, deadline = 0;
-
 	(void)target;
 	if (address & 3)
 		return -EINVAL;
-	switch (operation) {
-	case FUTEX_WAIT_BITSET:
-		if (bits != FUTEX_BITSET_MATCH_ANY)
-			return -ENOSYS;
-		/* fallthrough */
-	case FUTEX_WAIT:
-		if (timeout != 0) {
-			long error = timespec_read((void *)timeout, &ns);
-
-			if (error)
-				return error;
-			deadline = deadline_of(ns, absolute, flags & FUTEX_CLOCK_REALTIME);
-		}
-		return futex_wait(address, value, deadline, !absolute && deadline != 0);
-	case FUTEX_WAKE:
+	if (operation == FUTEX_WAKE)
 		return futex_wake(address, value);
-	case FUTEX_REQUEUE:
-		/* Whoever should move to the other word is woken, and will go there itself. */
+	if (operation == FUTEX_REQUEUE)		/* whoever should move is woken, and will go to the target itself */
 		return futex_wake(address, value + (u32)timeout);
-	default:
+	if (operation != FUTEX_WAIT && (!absolute || bits != FUTEX_BITSET_MATCH_ANY))
 		return -ENOSYS;
+	if (timeout != 0) {
+		long error = timespec_read((void *)timeout, &ns);
+		if (error)
+			return error;
+		deadline = deadline_of(ns, absolute, flags & FUTEX_CLOCK_REALTIME);
 	}
+	return futex_wait(address, value, deadline, !absolute && deadline != 0);
 }
 
 long sys_set_tid_address(u64 address)

@@ -9,7 +9,6 @@ enum { PID_MAX = 32768 };
 struct process *process_find(int pid)
 {
 	struct process *process;
-
 	list_for_each(process, &all_processes, link)
 		if (process->pid == pid)
 			return process;
@@ -20,7 +19,6 @@ struct thread *thread_find(int tid)
 {
 	struct process *process;
 	struct thread *thread;
-
 	list_for_each(process, &all_processes, link)
 		list_for_each(thread, &process->threads, in_process)
 			if (thread->tid == tid)
@@ -32,7 +30,6 @@ struct thread *thread_find(int tid)
 static bool pid_used(int pid)
 {
 	struct process *process;
-
 	list_for_each(process, &all_processes, link)
 		if (process->pid == pid || process->group == pid)
 			return true;
@@ -42,7 +39,6 @@ static bool pid_used(int pid)
 int pid_allocate(void)
 {
 	static int last;
-
 	do
 		last = last == PID_MAX - 1 ? 2 : last + 1;
 	while (pid_used(last));
@@ -63,7 +59,6 @@ void process_init(struct process *process)
 struct process *process_create(struct process *parent, int pid)
 {
 	struct process *process = kmalloc(sizeof *process);
-
 	if (!process)
 		return NULL;
 	process_init(process);
@@ -115,7 +110,6 @@ struct thread *thread_create(struct process *process, int tid)
 {
 	struct thread *thread = kmalloc(sizeof *thread);
 	void *stack = kmalloc(KERNEL_STACK_SIZE);
-
 	if (!thread || !stack) {
 		kfree(thread);
 		kfree(stack);

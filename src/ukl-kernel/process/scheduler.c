@@ -29,7 +29,6 @@ static void free_the_dead(void)
 {
 	while (!list_empty(&dead)) {
 		struct thread *thread = list_entry(dead.next, struct thread, run);
-
 		list_remove(&thread->run);
 		thread_free(thread);
 	}
@@ -39,7 +38,6 @@ void schedule(void)
 {
 	u64 flags = irq_save();
 	struct thread *from = current_thread(), *to = &idle_thread;
-
 	free_the_dead();
 	clear_need_resched();
 	if (from->state == THREAD_DEAD)
@@ -58,7 +56,6 @@ void schedule(void)
 void thread_ready(struct thread *thread)
 {
 	u64 flags = irq_save();
-
 	if (thread->state == THREAD_WAITING) {
 		thread->state = THREAD_READY;
 		list_remove(&thread->wait);
@@ -76,7 +73,6 @@ void scheduler_tick(void)
 	u64 now = time_now();
 	struct thread *thread, *after;
 	struct process *process;
-
 	list_for_each_safe(thread, after, &sleepers, sleep)
 		if (thread->wake_time <= now) {
 			thread->timed_out = true;
@@ -85,9 +81,8 @@ void scheduler_tick(void)
 	list_for_each(process, &all_processes, link)
 		if (process->alarm_deadline != 0 && process->alarm_deadline <= now) {
 			u64 late = now - process->alarm_deadline, interval = process->alarm_interval;
-
 			process->alarm_deadline = interval == 0 ? 0 : now + interval - late % interval;
-			signal_send(process, SIGALRM);
+			signal_send(process, NULL, SIGALRM);
 		}
 	if (!list_empty(&run_queue))
 		set_need_resched();
@@ -97,7 +92,6 @@ void scheduler_tick(void)
 static void sleep_on(struct wait_queue *queue, u64 deadline)
 {
 	struct thread *thread = current_thread();
-
 	ASSERT(thread != &idle_thread);
 	thread->state = THREAD_WAITING;
 	thread->timed_out = false;
@@ -112,7 +106,6 @@ static void sleep_on(struct wait_queue *queue, u64 deadline)
 long wait_sleep(struct wait_queue *queue, u64 deadline)
 {
 	struct thread *thread = current_thread();
-
 	if (signal_pending(thread)) {
 		set_exit_work();
 		return -EINTR;
@@ -123,25 +116,11 @@ long wait_sleep(struct wait_queue *queue, u64 deadline)
 	return thread->timed_out ? -ETIMEDOUT : 0;
 }
 
-void wait_sleep_killable(struct wait_queue *queue)
-{
-	if (!current_thread()->exiting)
-		sleep_on(queue, 0);
-}
-
-void wake_one(struct wait_queue *queue)
-{
-	u64 flags = irq_save();
-
-	if (!list_empty(&queue->waiters))
-		thread_ready(list_entry(queue->waiters.next, struct thread, wait));
-	irq_restore(flags);
-}
+void wait_uninterrupted(struct wait_queue *queue) { sleep_on(queue, 0); }
 
 void wake_all(struct wait_queue *queue)
 {
 	u64 flags = irq_save();
-
 	while (!list_empty(&queue->waiters))
 		thread_ready(list_entry(queue->waiters.next, struct thread, wait));
 	irq_restore(flags);

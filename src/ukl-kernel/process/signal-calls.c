@@ -1,18 +1,14 @@
 /* The system calls about signals. Signal sets are 64 bits wide. */
 #include "process.h"
 
-#define UNBLOCKABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
-
 static bool valid(int signal) { return signal >= 1 && signal <= SIGNALS; }
 
 long sys_rt_sigaction(int signal, const struct kernel_sigaction *new, struct kernel_sigaction *old)
 {
-	struct kernel_sigaction action, before, *place;
-
+	struct kernel_sigaction action;
 	if (!valid(signal) || (new && (UNBLOCKABLE & SIGNAL_BIT(signal))))
 		return -EINVAL;
-	place = &current_process()->actions[signal - 1];
-	before = *place;
+	struct kernel_sigaction *place = &current_process()->actions[signal - 1], before = *place;
 	if (new) {
 		if (copy_from_user(&action, new, sizeof action))
 			return -EFAULT;
@@ -26,7 +22,6 @@ long sys_rt_sigprocmask(int how, const u64 *new, u64 *old)
 {
 	struct thread *thread = current_thread();
 	u64 before = thread->signal_mask, set;
-
 	if (new) {
 		if (copy_from_user(&set, new, sizeof set))
 			return -EFAULT;
@@ -40,46 +35,47 @@ long sys_rt_sigprocmask(int how, const u64 *new, u64 *old)
 	return old && copy_to_user(old, &before, sizeof before) ? -EFAULT : 0;
 }
 
-/* kill: a process, a group (0: the caller's), or -1: everything but process 1 and the caller. Signal 0 only asks. */
+/* Signal 0 only asks whether there is somebody. */
+static void send(struct process *process, struct thread *thread, int signal, int code)
+{
+	struct signal_info info = { .signal = signal, .code = code, .pid = current_process()->pid };
+	if (signal != 0)
+		signal_post(process, thread, &info);
+}
+
+/* kill: a process, a group (0: the caller's), or -1: everything but process 1 and the caller. */
 long sys_kill(int pid, int signal)
 {
-	struct signal_info info = { .signal = signal, .code = SI_USER, .pid = current_process()->pid };
 	struct process *process;
 	int group = pid == 0 ? current_process()->group : -pid;
 	long result = -ESRCH;
-
 	if (signal != 0 && !valid(signal))
 		return -EINVAL;
-	list_for_each(process, &all_processes, link) {
-		bool wanted = pid > 0 ? process->pid == pid
-			    : pid == -1 ? process->pid != 1 && process != current_process() : process->group == group;
-
-		if (!wanted)
-			continue;
-		result = 0;
-		if (signal != 0)
-			signal_post(process, NULL, &info);
-	}
+	list_for_each(process, &all_processes, link)
+		if (pid > 0 ? process->pid == pid
+			    : pid == -1 ? process->pid != 1 && process != current_process() : process->group == group) {
+			send(process, NULL, signal, SI_USER);
+			result = 0;
+		}
 	return result;
 }
 
-/* `pid` 0: of any process. */
-static long thread_kill(int pid, int tid, int signal)
+long sys_tgkill(int pid, int tid, int signal)
 {
-	struct signal_info info = { .signal = signal, .code = SI_TKILL, .pid = current_process()->pid };
 	struct thread *thread = thread_find(tid);
-
 	if (signal != 0 && !valid(signal))
 		return -EINVAL;
-	if (!thread || (pid != 0 && thread->process->pid != pid))
+	if (!thread || thread->process->pid != pid)
 		return -ESRCH;
-	if (signal != 0)
-		signal_post(thread->process, thread, &info);
+	send(thread->process, thread, signal, SI_TKILL);
 	return 0;
 }
 
-long sys_tkill(int tid, int signal) { return thread_kill(0, tid, signal); }
-long sys_tgkill(int pid, int tid, int signal) { return pid <= 0 ? -EINVAL : thread_kill(pid, tid, signal); }
+long sys_tkill(int tid, int signal)
+{
+	struct thread *thread = thread_find(tid);
+	return thread ? sys_tgkill(thread->process->pid, tid, signal) : -ESRCH;
+}
 
 long sys_pause(void)
 {
@@ -92,7 +88,6 @@ long sys_rt_sigsuspend(const u64 *mask)
 {
 	struct thread *thread = current_thread();
 	u64 set;
-
 	if (copy_from_user(&set, mask, sizeof set))
 		return -EFAULT;
 	thread->saved_mask = thread->signal_mask;

@@ -32,7 +32,6 @@ static bool is_blocked(const struct thread *thread, int signal) { return thread-
 static bool is_ignored(const struct process *process, int signal)
 {
 	u64 handler = process->actions[signal - 1].handler;
-
 	return handler == SIG_IGN || (handler == SIG_DFL && (DEFAULT_IGNORED & SIGNAL_BIT(signal)));
 }
 
@@ -40,7 +39,6 @@ static bool is_ignored(const struct process *process, int signal)
 static struct thread *receiver(struct process *process, int signal)
 {
 	struct thread *thread;
-
 	list_for_each(thread, &process->threads, in_process)
 		if (!is_blocked(thread, signal))
 			return thread;
@@ -51,48 +49,33 @@ void signal_post(struct process *process, struct thread *thread, const struct si
 {
 	u64 irq = irq_save();
 	struct signal_set *set = thread ? &thread->pending : &process->pending;
-
 	if (!thread)
 		thread = receiver(process, info->signal);
-	if (thread && (is_blocked(thread, info->signal) || !is_ignored(process, info->signal))) {
+	bool blocked = thread && is_blocked(thread, info->signal);
+	if (thread && (blocked || !is_ignored(process, info->signal))) {
 		set->bits |= SIGNAL_BIT(info->signal);
 		set->last = *info;
 		/* It ends the thread's wait, or is seen on its way back to the application. */
-		if (!is_blocked(thread, info->signal)) {
+		if (!blocked)
 			thread_ready(thread);
-			if (thread == current_thread())
-				set_exit_work();
-		}
+		if (!blocked && thread == current_thread())
+			set_exit_work();
 	}
 	irq_restore(irq);
 }
 
-static struct signal_info from_kernel(int signal)
+void signal_send(struct process *process, struct thread *thread, int signal)
 {
-	return (struct signal_info){ .signal = signal, .code = SI_KERNEL };
-}
-
-void signal_send(struct process *process, int signal)
-{
-	struct signal_info info = from_kernel(signal);
-
-	signal_post(process, NULL, &info);
-}
-
-void signal_send_thread(struct thread *thread, int signal)
-{
-	struct signal_info info = from_kernel(signal);
-
-	signal_post(thread->process, thread, &info);
+	struct signal_info info = { .signal = signal, .code = SI_KERNEL };
+	signal_post(process, thread, &info);
 }
 
 void signal_send_group(int group, int signal)
 {
 	struct process *process;
-
 	list_for_each(process, &all_processes, link)
 		if (process->group == group)
-			signal_send(process, signal);
+			signal_send(process, NULL, signal);
 }
 
 /* A ring-0 application has the machine's privileges: what it does wrong is worth a line, and process 1's, the end. */
@@ -100,7 +83,6 @@ static void report_fatal_fault(const struct registers *frame, u64 address)
 {
 	const struct process *process = current_process();
 	char text[128];
-
 	if (!process->ring0)
 		return;
 	exception_describe(frame, address, text, sizeof text);
@@ -114,7 +96,6 @@ void signal_fault(struct registers *frame, int signal, int code, u64 address)
 	struct thread *thread = current_thread();
 	struct signal_info info = { .signal = signal, .code = code, .address = address };
 	u64 handler = thread->process->actions[signal - 1].handler;
-
 	if (handler == SIG_DFL || handler == SIG_IGN || is_blocked(thread, signal)) {
 		report_fatal_fault(frame, address);
 		process_exit(signal);
@@ -131,7 +112,6 @@ static void restart_call(struct registers *frame)
 	frame->rax = frame->error;
 #if LINKED_APPLICATION
 	extern char entry_ukl[];
-
 	if (current_process()->ring0) {
 		frame->rip = (u64)entry_ukl;
 		frame->rsp -= 8;
@@ -145,7 +125,6 @@ static void restart_call(struct registers *frame)
 static void finish_call(struct registers *frame, const struct kernel_sigaction *action)
 {
 	long result = (long)frame->rax;
-
 	if (frame->vector != SYSTEM_CALL_VECTOR)
 		return;
 	frame->vector = 0;
@@ -163,7 +142,6 @@ static void deliver(struct registers *frame, const struct signal_info *info)
 	struct kernel_sigaction *place = &thread->process->actions[info->signal - 1];
 	struct kernel_sigaction action = *place;
 	u64 mask = thread->restore_mask ? thread->saved_mask : thread->signal_mask;
-
 	if (is_ignored(thread->process, info->signal))
 		return;
 	if (action.handler == SIG_DFL)
@@ -182,7 +160,6 @@ void exit_work(struct registers *frame)
 	struct thread *thread = current_thread();
 	struct process *process = thread->process;
 	struct signal_info info;
-
 	for (;;) {
 		irq_disable();
 		if (thread->exiting)

@@ -4,11 +4,11 @@
  */
 #include "internal.h"
 
-enum { RING_PAGES = 16, RING_SIZE = RING_PAGES * PAGE_SIZE };
+enum { RING_SIZE = 65536 };
 
 struct channel {
-	u32 start, used;			/* in the ring of pages */
-	u8 *pages[RING_PAGES];			/* come with the first byte that needs them, and stay */
+	u8 *ring;				/* RING_SIZE bytes */
+	u32 start, used;			/* in the ring */
 	u32 ends;				/* open files: 2, or 1 */
 	bool over;				/* an end is closed: what is in the ring is the last */
 	struct wait_queue can_read, can_write;
@@ -17,11 +17,13 @@ struct channel {
 static struct channel *channel_create(void)
 {
 	struct channel *channel = kmalloc(sizeof(*channel));
-	if (channel) {
-		channel->ends = 2;
-		wait_queue_init(&channel->can_read);
-		wait_queue_init(&channel->can_write);
+	if (!channel || !(channel->ring = kmalloc(RING_SIZE))) {
+		kfree(channel);
+		return NULL;
 	}
+	channel->ends = 2;
+	wait_queue_init(&channel->can_read);
+	wait_queue_init(&channel->can_write);
 	return channel;
 }
 
@@ -34,35 +36,23 @@ static void channel_close(struct channel *channel)
 	file_wake(&channel->can_write);
 	if (--channel->ends > 0)
 		return;
-	for (u32 i = 0; i < RING_PAGES; i++)
-		if (channel->pages[i])
-			page_unref(direct_to_physical(channel->pages[i]));
+	kfree(channel->ring);
 	kfree(channel);
 }
 
 static u32 room(const struct channel *channel) { return RING_SIZE - channel->used; }
 
-/* Copies in behind the used bytes, or out from the first on. Bytes, -EFAULT or -ENOMEM. */
-static inline ssize_t ring_copy(struct channel *channel, void *buffer, size_t size, bool writing)
+/* Copies in behind the used bytes, or out from the first on. 0 or -EFAULT. */
+static inline long ring_copy(struct channel *channel, void *buffer, size_t size, bool writing)
 {
-	u32 at = channel->start + (writing ? channel->used : 0);
-	for (size_t done = 0; done < size;) {
-		u32 offset = (at + done) % PAGE_SIZE;
-		size_t piece = MIN(size - done, PAGE_SIZE - offset);
-		u8 **page = &channel->pages[(at + done) / PAGE_SIZE % RING_PAGES];
-		if (!*page) {
-			paddr_t frame = page_alloc();
-			if (!frame)
-				return done ? (ssize_t)done : -ENOMEM;
-			*page = direct(frame);
-		}
-		long error = writing ? copy_from_user(*page + offset, buffer + done, piece)
-				     : copy_to_user(buffer + done, *page + offset, piece);
-		if (error)
-			return done ? (ssize_t)done : error;
-		done += piece;
-	}
-	return size;
+	u32 at = (channel->start + (writing ? channel->used : 0)) % RING_SIZE;
+	size_t first = MIN(size, RING_SIZE - at);
+	long error = writing ? copy_from_user(channel->ring + at, buffer, first)
+			     : copy_to_user(buffer, channel->ring + at, first);
+	if (error || first == size)
+		return error;
+	return writing ? copy_from_user(channel->ring, buffer + first, size - first)
+		       : copy_to_user(buffer + first, channel->ring, size - first);
 }
 
 /* `flags` here and below: O_NONBLOCK of the file, MSG_DONTWAIT and MSG_NOSIGNAL of the call. */
@@ -73,14 +63,14 @@ static ssize_t channel_read(struct channel *channel, void *buffer, size_t size, 
 			return -EAGAIN;
 		TRY(restart_if_interrupted(wait_event(&channel->can_read, channel->used || channel->over)));
 	}
-	ssize_t done = ring_copy(channel, buffer, MIN(size, channel->used), false);
-	if (done > 0) {
-		channel->used -= done;
-		/* An empty ring begins again in its first page: short messages stay in the caches. */
-		channel->start = channel->used ? (channel->start + done) % RING_SIZE : 0;
+	size = MIN(size, channel->used);
+	TRY(ring_copy(channel, buffer, size, false));
+	channel->used -= size;
+	/* An empty ring begins again at its start: short messages stay in the caches. */
+	channel->start = channel->used ? (channel->start + size) % RING_SIZE : 0;
+	if (size)
 		file_wake(&channel->can_write);
-	}
-	return done;
+	return size;
 }
 
 /* Up to PIPE_BUF bytes go in at once or not at all; more may go in pieces. */
@@ -88,25 +78,26 @@ static ssize_t channel_write(struct channel *channel, const void *buffer, size_t
 {
 	u32 least = size <= PIPE_BUF ? size : 1;
 	size_t done = 0;
-	ssize_t result = 0;
-	while (done < size && result >= 0) {
+	long error = 0;
+	while (done < size && !error) {
 		if (channel->over) {
 			if (!(flags & MSG_NOSIGNAL))
-				signal_send(current_process(), current_thread(), SIGPIPE);
-			result = -EPIPE;
+				signal_send_thread(current_thread(), SIGPIPE);
+			error = -EPIPE;
 		} else if (room(channel) < least) {
-			result = flags & (O_NONBLOCK | MSG_DONTWAIT) ? -EAGAIN : restart_if_interrupted(
+			error = flags & (O_NONBLOCK | MSG_DONTWAIT) ? -EAGAIN : restart_if_interrupted(
 				wait_event(&channel->can_write, room(channel) >= least || channel->over));
 		} else {
-			result = ring_copy(channel, (void *)buffer + done, MIN(size - done, room(channel)), true);
-			if (result < (ssize_t)least)
-				return done ? (ssize_t)done : result < 0 ? result : -EFAULT;
-			channel->used += result;
-			done += result;
-			file_wake(&channel->can_read);
+			u32 piece = MIN(size - done, room(channel));
+			error = ring_copy(channel, (void *)buffer + done, piece, true);
+			if (!error) {
+				channel->used += piece;
+				done += piece;
+				file_wake(&channel->can_read);
+			}
 		}
 	}
-	return done ? (ssize_t)done : result;
+	return done ? (ssize_t)done : error;
 }
 
 static ssize_t stream_read(struct file *file, void *buffer, size_t size, u64 *position)
@@ -142,10 +133,14 @@ static const struct file_operations stream_operations = {
 	.read = stream_read, .write = stream_write, .poll = stream_poll, .release = stream_release,
 };
 
-/* Takes the ends that it names, in failure (NULL) too. */
+/*
+ * A pipe's end has one channel, a socket two. Takes them in failure (NULL) too, or if there was no memory for one
+ * of them.
+ */
 static struct file *stream_create(u32 mode, struct channel *in, struct channel *out, u32 flags)
 {
-	struct inode *inode = inode_create(mode);
+	bool complete = S_ISSOCK(mode) ? in && out : in || out;
+	struct inode *inode = complete ? inode_create(mode) : NULL;
 	struct file *file = NULL;
 	if (inode) {
 		inode->operations = &stream_operations;
@@ -179,8 +174,6 @@ long sys_pipe2(int *descriptors, u32 flags)
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
 	struct channel *channel = channel_create();
-	if (!channel)
-		return -ENFILE;
 	struct file *reader = stream_create(S_IFIFO | 0600, channel, NULL, O_RDONLY | (flags & O_NONBLOCK));
 	struct file *writer = stream_create(S_IFIFO | 0600, NULL, channel, O_WRONLY | (flags & O_NONBLOCK));
 	return install_pair(reader, writer, descriptors, flags & O_CLOEXEC);
@@ -193,11 +186,6 @@ long sys_socketpair(u32 family, u32 type, u32 protocol, int *descriptors)
 	if (family != AF_UNIX || (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM || protocol > 1)
 		return family != AF_UNIX ? -EAFNOSUPPORT : -ESOCKTNOSUPPORT;
 	struct channel *there = channel_create(), *back = channel_create();
-	if (!there || !back) {
-		kfree(there);
-		kfree(back);
-		return -ENFILE;
-	}
 	struct file *first = stream_create(S_IFSOCK | 0777, back, there, flags);
 	struct file *second = stream_create(S_IFSOCK | 0777, there, back, flags);
 	return install_pair(first, second, descriptors, type & SOCK_CLOEXEC);

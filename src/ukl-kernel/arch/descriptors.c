@@ -44,41 +44,15 @@ static void gate_set(int vector, const char *entry, u64 ist, u64 dpl)
 	idt[vector][1] = offset >> 32;
 }
 
-static void gates_init(void)
-{
-	u64 ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
-	for (int vector = 0; vector < VECTORS_USED; vector++)
-		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
-	gate_set(2, entry_nmi, IST_FATAL, 0);
-	gate_set(3, trap_stubs + 16 * 3, ist, 3);	/* INT3 */
-	gate_set(4, trap_stubs + 16 * 4, ist, 3);	/* INTO has no 64-bit form; INT 4 does */
-	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
-	gate_set(18, entry_machine_check, IST_FATAL, 0);
-	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);
-}
-
 void tss_set_stack(u64 top)
 {
 	tss.rsp[0] = KPTI ? (u64)entry_stack + sizeof(entry_stack) : top;
 }
 
-static void table_load(void)
-{
-	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = { sizeof(gdt) - 1, (u64)gdt };
-	u64 base = (u64)&tss;
-	gdt[TSS_SELECTOR / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
-	gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
-	__asm__ volatile("lgdt %0" : : "m"(pointer));
-	__asm__ volatile("ltr %0" : : "r"((u16)TSS_SELECTOR));
-	pointer.limit = sizeof(idt) - 1;
-	pointer.base = (u64)idt;
-	__asm__ volatile("lidt %0" : : "m"(pointer));
-}
-
 bool pcid_available(void)
 {
-	u32 a = 1, b, c = 0, d;
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	u32 a = 1, c = 0;
+	__asm__ volatile("cpuid" : "+a"(a), "+c"(c) : : "ebx", "edx");
 	return PCID && c & CPUID_1_ECX_PCID;
 }
 
@@ -92,8 +66,25 @@ void processor_init(void)
 	for (int i = 0; i < IST_FATAL; i++)
 		tss.ist[i + 1] = (u64)stacks[i] + IST_STACK_SIZE;
 	tss_set_stack((u64)boot_stack_top);
-	gates_init();
-	table_load();
+	u64 base = (u64)&tss;
+	gdt[TSS_SELECTOR / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89UL << 40 | (base >> 24 & 0xff) << 56;
+	gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
+
+	u64 ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
+	for (int vector = 0; vector < VECTORS_USED; vector++)
+		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
+	gate_set(2, entry_nmi, IST_FATAL, 0);
+	gate_set(3, trap_stubs + 16 * 3, ist, 3);	/* INT3 */
+	gate_set(4, trap_stubs + 16 * 4, ist, 3);	/* INTO has no 64-bit form; INT 4 does */
+	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
+	gate_set(18, entry_machine_check, IST_FATAL, 0);
+	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);
+
+	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = { sizeof(gdt) - 1, (u64)gdt };
+	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(pointer), "r"(TSS_SELECTOR));
+	pointer.limit = sizeof(idt) - 1;
+	pointer.base = (u64)idt;
+	__asm__ volatile("lidt %0" : : "m"(pointer));
 
 	/* No SMEP, no SMAP: where applications run at CPL 0, their pages are user pages all the same. */
 	u64 cr4 = CR4_VALUE | (pcid_available() ? CR4_PCIDE : 0);

@@ -42,15 +42,11 @@ void thread_prepare(struct thread *thread, const struct registers *frame)
 static void personality_switch(bool ring0)
 {
 	static bool loaded;
-#if RING0_APPLICATION
-	if (ring0 == loaded)
+	if (!RING0_APPLICATION || ring0 == loaded)
 		return;
 	loaded = ring0;
 	wrmsr(IA32_KERNEL_GS_BASE, ring0 ? (u64)current_percpu() : 0);
 	wrmsr(IA32_LSTAR, ring0 ? (u64)entry_kml : (u64)entry_syscall);
-#else
-	ASSERT(ring0 == loaded);
-#endif
 }
 
 void thread_activate(struct thread *from, struct thread *to)
@@ -69,26 +65,19 @@ void thread_activate(struct thread *from, struct thread *to)
 	space_switch(to->process->space);
 }
 
-/*
- * The frame may lie on the application's stack (FAULT_STACK_IST=0, STACK_SWITCH=0), where a signal's frame would
- * be written over it. Entry code has left room at the top of the kernel stack.
- */
-static struct registers *frame_on_kernel_stack(struct registers *frame)
-{
-	u64 top = current_percpu()->kernel_stack_top;
-	if (top - (u64)frame < KERNEL_STACK_SIZE)
-		return frame;
-	struct registers *copy = (struct registers *)top - 1;
-	*copy = *frame;
-	current_thread()->frame = copy;
-	return copy;
-}
-
 /* From entry code, with interrupts off: work before the application goes on. Returns the frame to leave by. */
 struct registers *exit_call_work(struct registers *frame)
 {
 	struct percpu *percpu = current_percpu();
-	frame = frame_on_kernel_stack(frame);
+	/*
+	 * The frame may lie on the application's stack (FAULT_STACK_IST=0, STACK_SWITCH=0), where a signal's frame
+	 * would be written over it. Entry code has left room at the top of the kernel stack.
+	 */
+	struct registers *copy = (struct registers *)percpu->kernel_stack_top - 1;
+	if (percpu->kernel_stack_top - (u64)frame >= KERNEL_STACK_SIZE) {
+		*copy = *frame;
+		current_thread()->frame = frame = copy;
+	}
 	do {
 		percpu->work &= ~(u64)WORK_SIGNALS;
 		exit_work(frame);

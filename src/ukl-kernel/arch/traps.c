@@ -81,11 +81,17 @@ static void report(struct registers *frame, int signal, int code, u64 address)
 	panic(frame, "%s%s", text, frame->vector == VECTOR_DF ? " (stack overflow?)" : "");
 }
 
-static __attribute__((noinline)) bool resolve(u64 address, u32 error)
+/* NULL until the first program runs. */
+static struct space *current_space(void)
 {
 	struct thread *thread = current_thread();
-	return address < USER_TOP && thread && thread->process && thread->process->space &&
-	       space_fault(thread->process->space, address, error);
+	return thread && thread->process ? thread->process->space : NULL;
+}
+
+static __attribute__((noinline)) bool resolve(u64 address, u32 error)
+{
+	struct space *space = current_space();
+	return address < USER_TOP && space && space_fault(space, address, error);
 }
 
 static void page_fault(struct registers *frame)
@@ -95,8 +101,7 @@ static void page_fault(struct registers *frame)
 		irq_enable();
 	if (resolve(address, (u32)frame->error))
 		return;
-	struct thread *thread = current_thread();
-	struct space *space = thread && thread->process ? thread->process->space : NULL;
+	struct space *space = current_space();
 	report(frame, SIGSEGV, space && space_region(space, address) ? SEGV_ACCERR : SEGV_MAPERR, address);
 }
 
@@ -126,12 +131,12 @@ void dispatch_trap(struct registers *frame)
 {
 	if (from_application(frame) && current_thread())
 		current_thread()->frame = frame;
-	if (frame->vector >= VECTOR_ISA)
-		interrupt_dispatch(frame->vector);
-	else if (frame->vector == VECTOR_PF)
+	if (frame->vector == VECTOR_PF)
 		page_fault(frame);
 	else if (frame->vector == VECTOR_DF)
 		double_fault(frame);
+	else if (frame->vector >= VECTOR_ISA)
+		interrupt_dispatch(frame->vector);
 	else if (exceptions[frame->vector].name)
 		report(frame, exceptions[frame->vector].signal, exceptions[frame->vector].code, frame->rip);
 	else

@@ -17,36 +17,44 @@ extern char zpoline_page[];
 /* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
 static struct space *loaded;
 static bool pcid;
+static u64 ring3_image_entry;		/* KPTI */
 
 static u64 *table_at(u64 entry) { return direct(entry & PTE_ADDRESS); }
-static u32 index_at(vaddr_t address, int level) { return address >> (12 + 9 * level) & (ENTRIES - 1); }
 
 /* Maps the pages of [start, end), of the image, with tables that are made as needed. */
 static void map_image(u64 *pml4, const char *start, const char *end, u64 rights)
 {
 	for (vaddr_t at = (vaddr_t)start; at < (vaddr_t)end; at += PAGE_SIZE) {
 		u64 *table = pml4;
-		for (int level = 3; level > 0; level--) {
-			u64 *entry = &table[index_at(at, level)];
+		for (u32 shift = 39; shift > 12; shift -= 9) {
+			u64 *entry = &table[at >> shift & (ENTRIES - 1)];
 			if (!*entry)
 				*entry = page_alloc() | PTE_PRESENT | PTE_WRITE;
 			table = table_at(*entry);
 		}
-		table[index_at(at, 0)] = (at - KERNEL_BASE) | PTE_PRESENT | rights;
+		table[at >> 12 & (ENTRIES - 1)] = (at - KERNEL_BASE) | PTE_PRESENT | rights;
 	}
 }
 
-/* The mapping of the image, in place of the boot one: code and constants are read-only, only code is executable. */
-static u64 image_protected(void)
+/*
+ * Entry 511 of a PML4, with the image: for the kernel code and constants read-only, and only code executable; for
+ * the table that ring 3 runs on (KPTI) what it needs to come in.
+ */
+static u64 image_entry(bool ring3)
 {
 	u64 *pml4 = direct(page_alloc());
-	map_image(pml4, load_start, kernel_text_end, GLOBAL);
-	map_image(pml4, kernel_text_end, entry_data_start, GLOBAL | PTE_NO_EXECUTE);
-	map_image(pml4, entry_data_start, application_start, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
-	map_image(pml4, application_start, application_text_end, GLOBAL);
-	map_image(pml4, (char *)ALIGN_UP((u64)application_text_end, PAGE_SIZE), application_data_start,
-		  GLOBAL | PTE_NO_EXECUTE);
-	map_image(pml4, application_data_start, bss_end, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
+	if (ring3) {
+		map_image(pml4, entry_text_start, entry_text_end, 0);
+		map_image(pml4, entry_data_start, entry_data_end, PTE_WRITE | PTE_NO_EXECUTE);
+	} else {
+		map_image(pml4, load_start, kernel_text_end, GLOBAL);
+		map_image(pml4, kernel_text_end, entry_data_start, GLOBAL | PTE_NO_EXECUTE);
+		map_image(pml4, entry_data_start, application_start, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
+		map_image(pml4, application_start, application_text_end, GLOBAL);
+		map_image(pml4, (char *)ALIGN_UP((u64)application_text_end, PAGE_SIZE), application_data_start,
+			  GLOBAL | PTE_NO_EXECUTE);
+		map_image(pml4, application_data_start, bss_end, GLOBAL | PTE_WRITE | PTE_NO_EXECUTE);
+	}
 	u64 entry = pml4[ENTRIES - 1];
 	page_unref(direct_to_physical(pml4));
 	return entry;
@@ -67,7 +75,8 @@ void direct_map_extend(paddr_t end)
 		entries[giga >> 30] = pd | PTE_PRESENT | PTE_WRITE;
 	}
 	kernel_pml4[PML4_DIRECT_MAP] = pdpt | PTE_PRESENT | PTE_WRITE;
-	kernel_pml4[ENTRIES - 1] = image_protected();
+	kernel_pml4[ENTRIES - 1] = image_entry(false);
+	ring3_image_entry = KPTI ? image_entry(true) : 0;
 	pcid = pcid_available();
 	kernel_pml4[0] = 0;		/* null pointers fault from now on */
 	write_cr3((u64)kernel_pml4 - KERNEL_BASE);
@@ -78,19 +87,19 @@ void direct_map_extend(paddr_t end)
 u64 *page_entry(struct space *space, vaddr_t address, bool create)
 {
 	u64 *table = direct(space->pml4);
-	for (int level = 3; level > 0; level--) {
-		u64 *entry = &table[index_at(address, level)];
+	for (u32 shift = 39; shift > 12; shift -= 9) {
+		u64 *entry = &table[address >> shift & (ENTRIES - 1)];
 		if (!(*entry & PTE_PRESENT)) {
 			paddr_t page = create ? page_alloc() : 0;
 			if (!page)
 				return NULL;
 			*entry = page | PTE_PRESENT | PTE_WRITE | PTE_USER;
-			if (level == 3 && space->user_pml4)	/* KPTI: the lower levels serve both tables */
-				((u64 *)direct(space->user_pml4))[index_at(address, level)] = *entry;
+			if (shift == 39 && space->user_pml4)	/* KPTI: the lower levels serve both tables */
+				((u64 *)direct(space->user_pml4))[address >> shift] = *entry;
 		}
 		table = table_at(*entry);
 	}
-	return &table[index_at(address, 0)];
+	return &table[address >> 12 & (ENTRIES - 1)];
 }
 
 u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end)
@@ -105,29 +114,14 @@ u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end)
 	return NULL;
 }
 
-/* With KPTI: a PML4 with what ring 3 needs of the kernel; the user half is added entry by entry. */
-static paddr_t user_pml4_create(void)
-{
-	static u64 shared_entry;	/* entry 511, the same in all of them */
-	paddr_t page = page_alloc();
-	if (!page)
-		return 0;
-	u64 *pml4 = direct(page);
-	if (!shared_entry) {
-		map_image(pml4, entry_text_start, entry_text_end, 0);
-		map_image(pml4, entry_data_start, entry_data_end, PTE_WRITE | PTE_NO_EXECUTE);
-		shared_entry = pml4[ENTRIES - 1];
-	}
-	pml4[ENTRIES - 1] = shared_entry;
-	return page;
-}
-
 bool page_tables_create(struct space *space)
 {
 	space->pml4 = page_alloc();
-	space->user_pml4 = KPTI && space->pml4 ? user_pml4_create() : 0;
+	space->user_pml4 = KPTI ? page_alloc() : 0;
 	if (!space->pml4 || (KPTI && !space->user_pml4))
 		return false;
+	if (KPTI)
+		((u64 *)direct(space->user_pml4))[ENTRIES - 1] = ring3_image_entry;
 	u64 half = USER_ENTRIES * sizeof(u64);
 	memcpy(direct(space->pml4) + half, kernel_pml4 + USER_ENTRIES, half);
 #if LINK_MODE == LINK_ZPOLINE

@@ -68,6 +68,8 @@ void *pages_alloc(u64 count)
 	if (count == 1 && freed) {
 		first = frame_of(freed);
 		freed = freed->next;
+	} else if (count == 1 && fresh < frames && !references[fresh]) {
+		first = fresh++;
 	} else {
 		first = take_fresh(count);
 		if (first == frames)

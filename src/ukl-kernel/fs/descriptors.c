@@ -106,16 +106,19 @@ static long duplicate(int descriptor, u64 from, bool close_on_exec)
 
 long sys_dup(int descriptor) { return duplicate(descriptor, 0, false); }
 
-long sys_dup2(int from, int to)
+static long duplicate_to(int from, int to, bool close_on_exec)
 {
 	struct file *file = file_get(from);
 	if (!file || (u32)to >= FILES_MAX)
 		return -EBADF;
-	if (from == to)
-		return to;
 	file_ref(file);
 	descriptor_remove(current_process()->files, to);
-	return descriptor_install(file, to, false);
+	return descriptor_install(file, to, close_on_exec);
+}
+long sys_dup2(int from, int to) { return from == to && file_get(from) ? to : duplicate_to(from, to, false); }
+long sys_dup3(int from, int to, u32 flags)
+{
+	return from == to || flags & ~O_CLOEXEC ? -EINVAL : duplicate_to(from, to, flags & O_CLOEXEC);
 }
 
 long sys_fcntl(int descriptor, u32 command, u64 argument)

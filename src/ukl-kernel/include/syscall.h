@@ -23,7 +23,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(95, umask) _(137, unsupported) _(138, unsupported) _(162, accepted) _(217, getdents64)            \
 	_(257, openat) _(258, mkdirat) _(260, accepted) _(261, unsupported) _(262, newfstatat)              \
 	_(263, unlinkat) _(264, renameat) _(265, unsupported) _(266, symlinkat) _(267, readlinkat)               \
-	_(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) _(280, utimensat) _(292, unsupported)    \
+	_(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) _(280, utimensat) _(292, dup3)    \
 	_(293, pipe2) _(316, unsupported) _(332, unsupported) _(439, faccessat2)
 
 /* process/ and mm/ */

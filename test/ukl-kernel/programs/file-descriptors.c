@@ -23,7 +23,8 @@ int main(void)
 	IS(dup2(fd, fd), fd);
 	FAILS(dup2(99, 11), EBADF);
 	FAILS(dup2(fd, -1), EBADF);
-	IS(fcntl(fd, F_DUPFD_CLOEXEC, 11), 11);
+	IS(dup3(fd, 11, O_CLOEXEC), 11);
+	FAILS(dup3(fd, fd, 0), EINVAL);
 	IS(fcntl(11, F_GETFD), FD_CLOEXEC);
 	IS(fcntl(10, F_GETFD), 0);
 	IS(fcntl(10, F_SETFD, FD_CLOEXEC), 0);

@@ -15,7 +15,7 @@ char *strchr(const char *s, int c);
 /* Copies at most size - 1 characters and a NUL. */
 void strlcpy(char *to, const char *from, size_t size);
 
-/* %d %u %x %lx %ld %lu %s %c %p, width and zero padding; %pS: symbol+offset of an address. */
+/* %d %u %x %lx %ld %lu %s %p, width and zero padding; %pS: symbol+offset of an address. */
 int snprintf(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int vsnprintf(char *to, size_t size, const char *format, va_list arguments);
 /* The serial console: COM1, polled. */

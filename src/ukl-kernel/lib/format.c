@@ -56,8 +56,6 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments)
 		format += is_long;
 		if (*format == 's') {
 			put_text(&output, va_arg(arguments, char *));
-		} else if (*format == 'c') {
-			put(&output, (char)va_arg(arguments, int));
 		} else if (*format == 'p' && format[1] == 'S') {
 			format++;
 			put_symbol(&output, va_arg(arguments, u64));

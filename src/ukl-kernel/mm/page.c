@@ -20,13 +20,6 @@ static struct free_frame *freed;
 
 static u64 frame_of(const void *at) { return direct_to_physical(at) / PAGE_SIZE; }
 
-static void push(u64 frame)
-{
-	struct free_frame *link = direct(frame * PAGE_SIZE);
-	link->next = freed;
-	freed = link;
-}
-
 /* The first of `count` free frames in a row, from `from` on; `frames`: there are none. */
 static u64 find(u64 from, u64 count)
 {
@@ -37,16 +30,6 @@ static u64 find(u64 from, u64 count)
 			return frame + 1 - count;
 	}
 	return frames;
-}
-
-static u64 take_fresh(u64 count)
-{
-	u64 first = find(fresh, count);
-	for (; fresh < first; fresh++)		/* rows that are too short, in front of a hole */
-		if (!references[fresh])
-			push(fresh);
-	fresh = MIN(first + count, frames);
-	return first;
 }
 
 /* Several in a row among those that were freed: rare and slow. */
@@ -71,9 +54,11 @@ void *pages_alloc(u64 count)
 	} else if (count == 1 && fresh < frames && !references[fresh]) {
 		first = fresh++;
 	} else {
-		first = take_fresh(count);
+		first = find(fresh, count);
 		if (first == frames)
 			first = take_freed(count);
+		else if (count == 1 || first == fresh)
+			fresh = first + count;	/* else the row in front is too short: kept for single frames */
 	}
 	if (first < frames) {
 		for (u64 frame = first; frame < first + count; frame++)
@@ -103,7 +88,9 @@ void page_unref(paddr_t page)
 	u16 *count = &references[page / PAGE_SIZE];
 	ASSERT(*count && *count < HEAP);
 	if (--*count == 0) {
-		push(page / PAGE_SIZE);
+		struct free_frame *frame = direct(page);
+		frame->next = freed;
+		freed = frame;
 		free_count++;
 	}
 	irq_restore(flags);

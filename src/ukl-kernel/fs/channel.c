@@ -82,7 +82,7 @@ static ssize_t channel_write(struct channel *channel, const void *buffer, size_t
 	while (done < size && !error) {
 		if (channel->over) {
 			if (!(flags & MSG_NOSIGNAL))
-				signal_send_thread(current_thread(), SIGPIPE);
+				signal_send(current_process(), current_thread(), SIGPIPE);
 			error = -EPIPE;
 		} else if (room(channel) < least) {
 			error = flags & (O_NONBLOCK | MSG_DONTWAIT) ? -EAGAIN : restart_if_interrupted(

@@ -25,7 +25,8 @@ static struct {
 	struct wait_queue can_read;
 } tty = {
 	.mode = {
-		.input = ICRNL, .output = OPOST | ONLCR, .control = 0xbd,	/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
+		.input = ICRNL, .output = OPOST | ONLCR,
+		.control = 0xbd,		/* B9600 (0xd) CS8 (0x30) CREAD (0x80) */
 		.local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE,
 		.characters = {
 			[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 'U' & 31, [VEOF] = 4, [VMIN] = 1,
@@ -85,7 +86,7 @@ static void receive(u8 c)
 			echo(c);
 		tty.input[tty.written++ % INPUT_SIZE] = end ? END_OF_FILE : c;
 		if (!local(ICANON) || end || c == '\n' || tty.written - tty.read == INPUT_SIZE)
-			complete_input();	/* a line that fills the input is complete, so that it can be read */
+			complete_input();	/* a line that fills the input can be read */
 	}
 }
 

@@ -12,19 +12,18 @@
 typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 
 /* fs/ */
-#define FILE_SYSTEM_CALLS(_)                                                                            \
-	_(0, read) _(1, write) _(2, open) _(3, close) _(4, stat) _(5, fstat) _(6, lstat) _(7, poll)         \
-	_(8, lseek) _(16, ioctl) _(17, pread64) _(18, pwrite64) _(19, readv) _(20, writev) _(21, access)    \
-	_(22, pipe) _(23, select) _(32, dup) _(33, dup2) _(40, unsupported) _(41, unsupported)              \
-	_(44, sendto) _(45, recvfrom) _(53, socketpair) _(72, fcntl) _(74, accepted)        \
-	_(75, accepted) _(77, ftruncate) _(79, getcwd) _(80, chdir) _(81, fchdir)           \
-	_(82, rename) _(83, mkdir) _(84, rmdir) _(85, creat) _(86, unsupported) _(87, unlink) _(88, symlink)       \
-	_(89, readlink) _(90, chmod) _(91, fchmod) _(92, accepted) _(93, accepted) _(94, accepted)          \
-	_(95, umask) _(137, unsupported) _(138, unsupported) _(162, accepted) _(217, getdents64)            \
-	_(257, openat) _(258, mkdirat) _(260, accepted) _(261, unsupported) _(262, newfstatat)              \
-	_(263, unlinkat) _(264, renameat) _(265, unsupported) _(266, symlinkat) _(267, readlinkat)               \
-	_(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) _(280, utimensat) _(292, dup3)    \
-	_(293, pipe2) _(316, unsupported) _(332, unsupported) _(439, faccessat2)
+#define FILE_SYSTEM_CALLS(_) \
+	_(0, read) _(1, write) _(2, open) _(3, close) _(4, stat) _(5, fstat) _(6, lstat) _(7, poll) _(8, lseek) \
+	_(16, ioctl) _(17, pread64) _(18, pwrite64) _(19, readv) _(20, writev) _(21, access) _(22, pipe) \
+	_(23, select) _(32, dup) _(33, dup2) _(44, sendto) _(45, recvfrom) _(53, socketpair) _(72, fcntl) \
+	_(77, ftruncate) _(79, getcwd) _(80, chdir) _(81, fchdir) _(82, rename) _(83, mkdir) _(84, rmdir) \
+	_(85, creat) _(87, unlink) _(88, symlink) _(89, readlink) _(90, chmod) _(91, fchmod) _(95, umask) \
+	_(217, getdents64) _(257, openat) _(258, mkdirat) _(262, newfstatat) _(263, unlinkat) _(264, renameat) \
+	_(266, symlinkat) _(267, readlinkat) _(268, fchmodat) _(269, faccessat) _(270, pselect6) _(271, ppoll) \
+	_(280, utimensat) _(292, dup3) _(293, pipe2) _(439, faccessat2) _(74, accepted) _(75, accepted) \
+	_(92, accepted) _(93, accepted) _(94, accepted) _(162, accepted) _(260, accepted) _(40, unsupported) \
+	_(41, unsupported) _(86, unsupported) _(137, unsupported) _(138, unsupported) _(261, unsupported) \
+	_(265, unsupported) _(316, unsupported) _(332, unsupported)
 
 /* process/ and mm/ */
 #define PROCESS_SYSTEM_CALLS(_) \

@@ -36,30 +36,23 @@ entry32:
 	movl	%eax, %cr0
 	ljmpl	$BOOT_CS, $PHYSICAL(long_mode)
 
-/* 64-bit entry: long mode on the loader's page tables, which map this image at its physical address. */
+/* 64-bit entry: long mode on the loader's page tables, which map this image at its physical address. Leaves it. */
 	.org	0x200
 	.code64
 	.globl	entry64
 entry64:
-	cli
-	cld
-	leaq	boot_stack_top(%rip), %rsp
-	movl	$IA32_EFER, %ecx
-	movl	$EFER_VALUE, %eax	/* LMA is read-only: it stays set while paging is on */
-	xorl	%edx, %edx
-	wrmsr
-	leaq	kernel_pml4(%rip), %rax
-	movq	%rax, %cr3
-	movl	$BOOT_CR4, %eax
-	movq	%rax, %cr4
-	movl	$CR0_VALUE, %eax
-	movq	%rax, %cr0
 	lgdt	boot_gdt_pointer(%rip)
-	pushq	$BOOT_CS
-	leaq	long_mode(%rip), %rax
+	leaq	boot_stack_top(%rip), %rsp
+	pushq	$BOOT_CS32
+	leaq	1f(%rip), %rax
 	pushq	%rax
 	lretq
+	.code32
+1:	movl	$CR0_PROTECTED, %eax
+	movl	%eax, %cr0
+	jmp	entry32
 
+	.code64
 long_mode:
 	movq	$high_half, %rax
 	jmp	*%rax
@@ -84,7 +77,8 @@ high_half:
 
 	.balign 8
 boot_gdt:
-	.quad	0, 0
+	.quad	0
+	.quad	0x00cf9b000000ffff	/* BOOT_CS32: 32-bit code */
 	.quad	0x00af9b000000ffff	/* BOOT_CS: 64-bit code, DPL 0, accessed */
 	.quad	0x00cf93000000ffff	/* BOOT_DS: data, DPL 0, accessed */
 boot_gdt_pointer:

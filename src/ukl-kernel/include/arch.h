@@ -21,12 +21,6 @@ static inline u8 inb(u16 port)
 	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
 	return value;
 }
-static inline u64 rdmsr(u32 index)
-{
-	u32 low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (u64)high << 32 | low;
-}
 static inline void wrmsr(u32 index, u64 value)
 {
 	__asm__ volatile("wrmsr" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");

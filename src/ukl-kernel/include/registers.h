@@ -4,6 +4,7 @@
 
 /* Control registers and MSRs (SDM vol. 3A 2.5, vol. 4). */
 #define CR0_VALUE		0x80010033	/* PG, WP, NE, ET, MP, PE */
+#define CR0_PROTECTED		0x00000033	/* without PG and WP */
 #define BOOT_CR4		0x00000020	/* PAE */
 #define CR4_VALUE		0x000006a0	/* OSXMMEXCPT, OSFXSR, PGE, PAE */
 #define CR4_PCIDE		0x00020000
@@ -24,6 +25,7 @@
 #define RFLAGS_AC		0x40000
 
 /* Selectors. SYSCALL and SYSRET fix the order of the four segments (SDM vol. 3A 5.8.8). */
+#define BOOT_CS32	0x08
 #define BOOT_CS		0x10
 #define BOOT_DS		0x18
 #define KERNEL_CS	0x10

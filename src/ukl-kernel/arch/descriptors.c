@@ -33,7 +33,7 @@ ENTRY_DATA struct percpu percpu0 = { .self = &percpu0 };
 /* With KPTI: what exceptions from ring 3 enter on, and leave from. */
 ENTRY_DATA u8 entry_stack[ENTRY_STACK_SIZE];
 
-extern char trap_stubs[], entry_spurious[], entry_nmi[], entry_machine_check[], entry_syscall[], boot_stack_top[];
+extern char trap_stubs[], entry_spurious[], entry_syscall[], boot_stack_top[];
 
 /* An interrupt gate (SDM vol. 3A figure 6-8): type 0Eh, present. */
 static void gate_set(int vector, const char *entry, u64 ist, u64 dpl)
@@ -73,11 +73,11 @@ void processor_init(void)
 	u64 ist = RING0_APPLICATION && FAULT_STACK_IST ? IST_FAULT : 0;
 	for (int vector = 0; vector < VECTORS_USED; vector++)
 		gate_set(vector, trap_stubs + 16 * vector, ist, 0);
-	gate_set(2, entry_nmi, IST_FATAL, 0);
+	gate_set(2, trap_stubs + 16 * 2, IST_FATAL, 0);
 	gate_set(3, trap_stubs + 16 * 3, ist, 3);	/* INT3 */
 	gate_set(4, trap_stubs + 16 * 4, ist, 3);	/* INTO has no 64-bit form; INT 4 does */
 	gate_set(8, trap_stubs + 16 * 8, IST_DOUBLE_FAULT, 0);
-	gate_set(18, entry_machine_check, IST_FATAL, 0);
+	gate_set(18, trap_stubs + 16 * 18, IST_FATAL, 0);
 	gate_set(VECTOR_SPURIOUS, entry_spurious, 0, 0);
 
 	struct { u16 limit; u64 base; } __attribute__((packed)) pointer = { sizeof(gdt) - 1, (u64)gdt };

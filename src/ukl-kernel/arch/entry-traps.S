@@ -13,6 +13,7 @@
 #include "entry.h"
 
 #define MOVE_FRAMES	(KPTI || (RING0_APPLICATION && FAULT_STACK_IST))
+#define MOVE_DOUBLE_FAULT (LINKED_APPLICATION && !FAULT_STACK_IST)
 #if FAULT_STACK_IST
 #define RED_ZONE	128
 #else
@@ -29,17 +30,17 @@ trap_stubs:
 	.set	vector, 0
 	.rept	VECTORS_USED
 	.balign	16
-	.if	vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
-	.else
+	.if	vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21
 	pushq	$0
 	.endif
 	pushq	$vector
-#if LINKED_APPLICATION && !FAULT_STACK_IST
-	.if	vector == 8
+	.if	vector == 2 || vector == 18
+	jmp	entry_fatal
+	.elseif	vector == 8 && MOVE_DOUBLE_FAULT
 	jmp	entry_trap_move
-	.endif
-#endif
+	.else
 	jmp	entry_trap
+	.endif
 	.set	vector, vector + 1
 	.endr
 PHASE_END entry_stubs
@@ -188,17 +189,6 @@ PHASE_END exit_slow
  * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a ring-0
  * application has changed it. None of them is to be survived: takes GS back for the panic.
  */
-PHASE entry_nmi
-	pushq	$0
-	pushq	$2
-	jmp	entry_fatal
-PHASE_END entry_nmi
-
-PHASE entry_machine_check
-	pushq	$0
-	pushq	$18
-PHASE_END entry_machine_check
-
 PHASE entry_fatal
 	PUSH_REGISTERS
 	cld
@@ -217,7 +207,7 @@ entry_without_gs:
 	call	panic_in_entry
 PHASE_END entry_fatal
 
-#if LINKED_APPLICATION && !FAULT_STACK_IST
+#if MOVE_DOUBLE_FAULT
 /* #DF, on its IST stack. */
 PHASE entry_trap_move
 	PUSH_REGISTERS

@@ -50,9 +50,8 @@ struct process {
 	struct inode *executable;	/* /proc/self/exe: busybox starts its own commands by it; referenced; may be NULL */
 	struct kernel_sigaction actions[SIGNALS];
 	struct signal_set pending;	/* signals for any thread */
-	struct wait_queue child_exit;	/* wait4 waits here for a child's end */
-	struct wait_queue changed;	/* a thread ended, or a vfork child let go */
-	struct thread *vfork_parent;	/* the thread that waits until this process calls execve or exits */
+	struct wait_queue child_exit;	/* here wait4 waits for a child's end, and vfork until the child lets go */
+	bool *vfork_done;		/* where the parent waits until this process calls execve or exits; or NULL */
 	u64 alarm_deadline, alarm_interval;	/* ITIMER_REAL, ns; 0: off */
 	char name[16];			/* of the program, for messages */
 };
@@ -77,12 +76,10 @@ struct thread {
 	u64 wake_time;			/* ns; 0: no timeout */
 	bool timed_out;
 	bool exiting;			/* ends on the way back to the application; no wait holds it up */
-	bool vfork_waiting;		/* its vfork child still uses the address space */
 	u64 clear_child_tid;		/* address in the application; 0: none */
 	u64 futex_address;		/* that it waits for while among the futex waiters; 0: it was woken */
 	u64 unmap_start, unmap_size;	/* its own stack, which it gave back while it needed it: sys_munmap() */
 	struct space *last_space;	/* dead, the last of its process: the address space to be freed */
-	struct process *last_process;	/* and the process, if nobody waits for it */
 	struct sigaltstack signal_stack;
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
@@ -167,7 +164,7 @@ static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue-
 
 /* process/process.c, fork.c, exit.c */
 extern struct list all_processes;
-struct process *process_find(int pid);
+extern struct process *first_process;	/* process 1: the parent of orphans */
 struct thread *thread_find(int tid);
 int pid_allocate(void);
 void process_init(struct process *process);
@@ -178,12 +175,10 @@ void thread_free(struct thread *thread);
 void process_release(struct process *process);
 void process_free(struct process *process);
 void vfork_release(struct process *child);	/* its address space is the parent's alone again */
-void threads_end_others(struct process *process);	/* asks every other thread of it to end */
 NORETURN void process_exit(int status);	/* the whole group; `status` as wait4 reports it */
 NORETURN void thread_exit(int status);
 
 /* process/elf.c, exec.c, init.c. Errors are negative errno values. */
-#define STACK_SIZE	(8UL << 20)
 struct elf_program { u64 entry, headers, header_size, header_count, heap_start; };
 struct program_strings { char *text; u64 used; u32 argc, envc; };	/* argv, then envp, NUL-terminated */
 ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset);

@@ -34,13 +34,13 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(102, accepted) _(104, accepted) _(105, accepted) _(106, accepted) _(107, accepted) \
 	_(108, accepted) _(109, setpgid) _(110, getppid) _(111, getpgrp) _(112, setsid) _(113, accepted) \
 	_(114, accepted) _(115, accepted) _(116, accepted) _(117, accepted) _(119, accepted) _(121, getpgid) \
-	_(130, rt_sigsuspend) _(131, sigaltstack) _(157, prctl) _(158, arch_prctl) _(169, reboot) \
+	_(130, rt_sigsuspend) _(131, sigaltstack) _(158, arch_prctl) _(169, reboot) \
 	_(186, gettid) _(200, tkill) _(201, time) _(202, futex) _(218, set_tid_address) \
 	_(228, clock_gettime) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(302, prlimit64) \
 	_(318, getrandom) _(SYS_EMPTY, empty) \
 	_(97, unsupported) _(98, unsupported) _(160, unsupported) _(203, unsupported) \
 	_(204, unsupported) _(273, unsupported) _(144, unsupported) _(309, unsupported) _(334, unsupported) \
-	_(435, unsupported)
+	_(157, unsupported) _(435, unsupported)
 
 /*
  * Calls that common programs try and do without: `_(number, unsupported)` in either list gives ENOSYS without the

@@ -48,7 +48,6 @@ static long map_segment(struct file *file, struct space *space, const struct elf
 	u64 address = base + segment->address, before = address % PAGE_SIZE;
 	u32 flags = (segment->flags & PF_R ? REGION_READ : 0) | (segment->flags & PF_W ? REGION_WRITE : 0) |
 		    (segment->flags & PF_X ? REGION_EXECUTE : 0);
-
 	if (segment->memory_size < segment->file_size || segment->memory_size > USER_TOP || address > USER_TOP ||
 	    address + segment->memory_size > USER_TOP || address < PAGE_SIZE ||
 	    (segment->address - segment->offset) % PAGE_SIZE != 0)
@@ -98,11 +97,5 @@ long linked_program(struct elf_program *program)
 	*program = (struct elf_program){ .entry = (u64)application_entry, .headers = (u64)segments,
 		.header_size = sizeof segments[0], .header_count = segments[0].memory_size != 0, .heap_start = LINKED_HEAP };
 	return 0;
-}
-#else
-long linked_program(struct elf_program *program)
-{
-	(void)program;
-	return -ENOEXEC;
 }
 #endif

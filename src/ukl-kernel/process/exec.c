@@ -2,6 +2,7 @@
 #include "file.h"
 #include "process.h"
 
+#define STACK_SIZE	(8UL << 20)
 #define STACK_GAP	(1UL << 20)		/* never mapped, below the stack */
 enum { STRINGS_MAX = 128 * 1024, SCRIPT_LINE = 256 };
 
@@ -149,17 +150,6 @@ static bool runs_at_ring0(struct file *file)
 	       (inode_path(file->inode, path, sizeof path) < 0 || strncmp(path, "/ring3/", 7) != 0);
 }
 
-/* Waits until the calling thread is the only one, and gives it the process's number. */
-static void end_other_threads(struct process *process)
-{
-	u64 irq = irq_save();
-	threads_end_others(process);
-	while (process->threads.next->next != &process->threads && !current_thread()->exiting)
-		wait_uninterrupted(&process->changed);
-	current_thread()->tid = process->pid;
-	irq_restore(irq);
-}
-
 /* Handlers point into the program that is gone; what was ignored stays so (POSIX, exec). */
 static void reset_signals(struct process *process)
 {
@@ -173,15 +163,6 @@ static void thread_reset(struct thread *thread)
 	thread->fs_base = thread->clear_child_tid = 0;
 	thread->signal_stack = (struct sigaltstack){ .flags = SS_DISABLE };
 	fpu_init(thread->fpu);
-}
-
-static void process_rename(struct process *process, const char *path)
-{
-	const char *name = path;
-	for (; *path; path++)
-		if (path[0] == '/' && path[1])
-			name = path + 1;
-	strlcpy(process->name, name, sizeof process->name);
 }
 
 /* The process gives up its address space for the new one. */
@@ -215,13 +196,14 @@ NORETURN static void thread_restart(const struct registers *registers)
 	__builtin_unreachable();
 }
 
-/* On the kernel stack. What can fail comes first: from end_other_threads() on the old program is lost. */
+/* On the kernel stack. What can fail comes first: from replace_space() on the old program is lost. */
 long program_execute(struct file *file, const char *path, struct program_strings *strings)
 {
 	struct process *process = current_process();
 	struct elf_program program;
 	struct space *space = space_create();
-	long result = !space ? -ENOMEM : file ? elf_load(file, path, space, &program) : linked_program(&program);
+	long result = !space ? -ENOMEM : LINKED_APPLICATION && !file ? linked_program(&program)
+				       : elf_load(file, path, space, &program);
 	if (result == 0)
 		result = program_space(space, &program);
 	if (result != 0) {
@@ -229,14 +211,16 @@ long program_execute(struct file *file, const char *path, struct program_strings
 			space_unref(space);
 		return result;
 	}
-	end_other_threads(process);
 	replace_space(process, space);
 	reset_signals(process);
 	thread_reset(current_thread());
 	files_close_on_exec(process->files);
 	replace_executable(process, file);
 	process->ring0 = runs_at_ring0(file);
-	process_rename(process, path);
+	const char *name = path + strlen(path);
+	while (name > path && name[-1] != '/')
+		name--;
+	strlcpy(process->name, name, sizeof process->name);
 	result = program_stack(strings, &program, path);
 	kfree(strings->text);
 	if (file)
@@ -254,6 +238,8 @@ long sys_execve(const char *user_path, const char *const *argv, const char *cons
 	struct file *file;
 	char path[PATH_MAX / 2];
 	long result = copy_string_from_user(path, user_path, sizeof path);
+	if (current_process()->threads.next->next != &current_process()->threads)
+		return -EBUSY;		/* other threads run in the address space that would go */
 	if (result >= 0)
 		result = *path ? program_open(path, &strings, &file) : -ENOENT;
 	if (result == 0) {

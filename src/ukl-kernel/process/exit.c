@@ -40,16 +40,9 @@ static void process_end(struct thread *last)
 	vfork_release(process);
 	process->alarm_deadline = 0;
 	process_release(process);
-	/* The processor still runs on it, and perhaps on a stack in it. */
-	last->last_space = process->space;
-	process->space = NULL;
-	reparent_children(process, process_find(1));
+	last->last_space = process->space;	/* the processor still runs on it, and perhaps on a stack in it */
+	reparent_children(process, first_process);
 	process->zombie = true;
-	/* A parent that ignores SIGCHLD does not want zombies (POSIX, _Exit: consequences of process termination). */
-	if (process->parent->actions[SIGCHLD - 1].handler == SIG_IGN) {
-		list_remove(&process->sibling);
-		last->last_process = process;
-	}
 	notify_parent(process);
 }
 
@@ -71,31 +64,23 @@ void thread_exit(int status)
 			process->exit_status = status;
 		process->exiting = true;
 		process_end(thread);
-	} else {
-		wake_all(&process->changed);
 	}
 	thread->state = THREAD_DEAD;
 	schedule();
 	__builtin_unreachable();
 }
 
-void threads_end_others(struct process *process)
-{
-	struct thread *thread;
-	list_for_each(thread, &process->threads, in_process)
-		if (thread != current_thread()) {
-			thread->exiting = true;
-			thread_ready(thread);
-		}
-}
-
 void process_exit(int status)
 {
 	struct process *process = current_process();
+	struct thread *thread;
 	if (!process->exiting) {
 		process->exiting = true;
 		process->exit_status = status;
-		threads_end_others(process);
+		list_for_each(thread, &process->threads, in_process) {
+			thread->exiting = true;
+			thread_ready(thread);
+		}
 	}
 	thread_exit(status);
 }

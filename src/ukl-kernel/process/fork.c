@@ -24,27 +24,22 @@ static struct process *process_for(u64 flags, int pid)
 	struct process *child = process_create(parent, pid);
 	if (!child)
 		return NULL;
-	child->group = parent->group;
-	child->ring0 = parent->ring0;
-	child->umask = parent->umask;
-	memcpy(child->name, parent->name, sizeof child->name);
-	memcpy(child->actions, parent->actions, sizeof child->actions);
-	child->directory = parent->directory;
+	child->files = files_fork(parent->files);
+	child->space = flags & CLONE_VM ? parent->space : space_fork(parent->space);
+	if (!child->files || !child->space) {
+		if (child->files)
+			files_unref(child->files);
+		if (child->space && !(flags & CLONE_VM))
+			space_unref(child->space);
+		process_free(child);
+		return NULL;
+	}
+	if (flags & CLONE_VM)
+		space_ref(child->space);
 	inode_ref(child->directory);
-	child->executable = parent->executable;
 	if (child->executable)
 		inode_ref(child->executable);
-	child->files = files_fork(parent->files);
-	if (flags & CLONE_VM) {
-		child->space = parent->space;
-		space_ref(child->space);
-	} else {
-		child->space = space_fork(parent->space);
-	}
-	if (child->files && child->space)
-		return child;
-	process_free(child);
-	return NULL;
+	return child;
 }
 
 /* Of a copied address space: the page is shared with the parent until written, so write from the child's. */
@@ -60,25 +55,24 @@ static void put_child_tid(struct process *child, u64 address, int tid)
 }
 
 /* Until the child calls execve or exits. The parent cannot be ended before. */
-static void wait_for_vfork(struct thread *parent, struct thread *child)
+static void wait_for_vfork(struct process *parent, struct thread *child)
 {
+	bool done = false;
 	u64 irq = irq_save();
-	child->process->vfork_parent = parent;
-	parent->vfork_waiting = true;
+	child->process->vfork_done = &done;
 	thread_ready(child);
-	while (parent->vfork_waiting)
-		wait_uninterrupted(&parent->process->changed);
+	while (!done)
+		wait_uninterrupted(&parent->child_exit);
 	irq_restore(irq);
 }
 
 void vfork_release(struct process *child)
 {
-	struct thread *parent = child->vfork_parent;
-	child->vfork_parent = NULL;
-	if (parent) {
-		parent->vfork_waiting = false;
-		wake_all(&parent->process->changed);
-	}
+	if (!child->vfork_done)
+		return;
+	*child->vfork_done = true;
+	child->vfork_done = NULL;
+	wake_all(&child->parent->child_exit);
 }
 
 long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
@@ -95,8 +89,11 @@ long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 	struct process *process = process_for(flags, tid);
 	struct thread *child = process ? thread_create(process, tid) : NULL;
 	if (!child) {
-		if (process && process != parent->process)
+		if (process && process != parent->process) {
+			process_release(process);
+			space_unref(process->space);
 			process_free(process);
+		}
 		return -ENOMEM;
 	}
 	struct registers registers = *parent->frame;
@@ -116,7 +113,7 @@ long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 	if (flags & CLONE_CHILD_SETTID)
 		put_child_tid(process, child_tid, tid);
 	if (flags & CLONE_VFORK)
-		wait_for_vfork(parent, child);
+		wait_for_vfork(parent->process, child);
 	else
 		thread_ready(child);
 	return tid;

@@ -57,12 +57,15 @@ void process_start_first(const char *command_line)
 {
 	struct process *process = process_create(NULL, pid_allocate());
 	struct thread *thread = process ? thread_create(process, process->pid) : NULL;
+	first_process = process;
 	first_command_line = command_line;
 	if (!thread || !(process->space = space_create()) || !(process->files = files_create()) ||
 	    console_open(process->files) < 0)
 		panic(NULL, "no memory for process 1");
 	process->ring0 = RING0_APPLICATION;
 	process->directory = root_directory();
+	process->group = process->pid;
+	process->umask = 022;
 	/* As after a CALL, below the frame with which it is started. */
 	struct registers registers;
 	registers_init(&registers, true, (u64)first_program, thread->kernel_stack_top - 1024 - 8);

@@ -3,17 +3,7 @@
 #include "process.h"
 
 struct list all_processes = LIST_INIT(all_processes);
-
-enum { PID_MAX = 32768 };
-
-struct process *process_find(int pid)
-{
-	struct process *process;
-	list_for_each(process, &all_processes, link)
-		if (process->pid == pid)
-			return process;
-	return NULL;
-}
+struct process *first_process;
 
 struct thread *thread_find(int tid)
 {
@@ -26,43 +16,36 @@ struct thread *thread_find(int tid)
 	return NULL;
 }
 
-/* A number that no process, thread or group has. */
-static bool pid_used(int pid)
-{
-	struct process *process;
-	list_for_each(process, &all_processes, link)
-		if (process->pid == pid || process->group == pid)
-			return true;
-	return thread_find(pid) != NULL;
-}
-
+/* Numbers are not used again: 2^31 of them last. */
 int pid_allocate(void)
 {
 	static int last;
-	do
-		last = last == PID_MAX - 1 ? 2 : last + 1;
-	while (pid_used(last));
-	return last;
+	return ++last;
 }
 
+/* What a new process has of its own. */
 void process_init(struct process *process)
 {
-	process->umask = 022;
+	process->pending.bits = 0;
+	process->vfork_done = NULL;
+	process->alarm_deadline = process->alarm_interval = 0;
 	list_init(&process->children);
 	list_init(&process->sibling);
 	list_init(&process->threads);
 	list_init(&process->link);
 	wait_queue_init(&process->child_exit);
-	wait_queue_init(&process->changed);
 }
 
+/* As `parent` in all but what process_init() says; it may have none. References are the caller's to count. */
 struct process *process_create(struct process *parent, int pid)
 {
 	struct process *process = kmalloc(sizeof *process);
 	if (!process)
 		return NULL;
+	if (parent)
+		*process = *parent;
 	process_init(process);
-	process->pid = process->group = pid;
+	process->pid = pid;
 	if (parent) {
 		process->parent = parent;
 		process->parent_pid = parent->pid;
@@ -72,25 +55,18 @@ struct process *process_create(struct process *parent, int pid)
 	return process;
 }
 
-/* Gives back what a process holds beside its address space, which may be in use until its last thread is gone. */
+/* Gives back what a process holds but its address space, which may be in use until its last thread is gone. */
 void process_release(struct process *process)
 {
-	if (process->files)
-		files_unref(process->files);
-	if (process->directory)
-		inode_unref(process->directory);
+	files_unref(process->files);
+	inode_unref(process->directory);
 	if (process->executable)
 		inode_unref(process->executable);
-	process->files = NULL;
-	process->directory = process->executable = NULL;
 }
 
-/* The end of a process that was waited for, or that could not be completed. It has no thread. */
+/* The end of a process that was waited for, or that could not be completed. It has no thread and no files. */
 void process_free(struct process *process)
 {
-	process_release(process);
-	if (process->space)
-		space_unref(process->space);
 	list_remove(&process->sibling);
 	list_remove(&process->link);
 	kfree(process);
@@ -130,8 +106,6 @@ void thread_free(struct thread *thread)
 	list_remove(&thread->in_process);
 	if (thread->last_space)
 		space_unref(thread->last_space);
-	if (thread->last_process)
-		process_free(thread->last_process);
 	kfree((void *)(thread->kernel_stack_top - KERNEL_STACK_SIZE));
 	kfree(thread);
 }

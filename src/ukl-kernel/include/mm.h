@@ -40,8 +40,7 @@ struct region {
 	vaddr_t start, end;
 	u32 flags;
 	struct file *file;		/* referenced; NULL: zeroes */
-	u64 offset;			/* in the file, of `start` */
-	u64 file_bytes;			/* bytes from `start` that come from the file; zeroes after them */
+	u64 offset, file_end;		/* in the file, of `start` and of the first byte that is not mapped: zeroes from there */
 };
 
 /* An address space; processes made with CLONE_VM share one. */

@@ -4,10 +4,7 @@
  * last two calls run on one that all threads share. One at a time: the thread holds musl's lock of the thread
  * list, which the kernel gives back when the thread is gone (CLONE_CHILD_CLEARTID).
  */
-enum {
-	SYS_munmap = 11,
-	SYS_exit = 60,
-};
+enum { SYS_munmap = 11, SYS_exit = 60 };
 
 static char stack[4096] __attribute__((aligned(16)));
 

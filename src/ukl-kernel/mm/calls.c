@@ -77,12 +77,9 @@ long sys_brk(vaddr_t wanted)
 {
 	struct space *s = space();
 	vaddr_t old_top = ALIGN_UP(s->heap_end, PAGE_SIZE), new_top = ALIGN_UP(wanted, PAGE_SIZE);
-	if (wanted < s->heap_start || wanted > USER_TOP)
-		return (long)s->heap_end;
-	if (new_top > old_top && space_map(s, old_top, new_top - old_top, REGION_READ | REGION_WRITE, NULL, 0, 0))
-		return (long)s->heap_end;
-	if (new_top < old_top && space_unmap(s, new_top, old_top - new_top))
-		return (long)s->heap_end;
-	s->heap_end = wanted;
-	return (long)wanted;
+	if (wanted >= s->heap_start && wanted <= USER_TOP &&
+	    (new_top <= old_top || !space_map(s, old_top, new_top - old_top, REGION_READ | REGION_WRITE, NULL, 0, 0)) &&
+	    (new_top >= old_top || !space_unmap(s, new_top, old_top - new_top)))
+		s->heap_end = wanted;
+	return (long)s->heap_end;
 }

@@ -17,11 +17,11 @@ static bool allowed(u32 rights, u32 error)
 static paddr_t page_with_content(const struct region *region, vaddr_t address)
 {
 	paddr_t page = page_alloc();
-	u64 offset = address - region->start;
-	if (!page || !region->file || offset >= region->file_bytes)
+	u64 offset = region->offset + (address - region->start);
+	if (!page || !region->file || offset >= region->file_end)
 		return page;
-	u64 size = MIN(PAGE_SIZE, region->file_bytes - offset);
-	if (region->file->operations->read_kernel(region->file, direct(page), size, region->offset + offset) < 0) {
+	u64 size = MIN(PAGE_SIZE, region->file_end - offset);
+	if (region->file->operations->read_kernel(region->file, direct(page), size, offset) < 0) {
 		page_unref(page);
 		return 0;
 	}

@@ -80,7 +80,7 @@ long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct f
 		return 0;
 	}
 	struct region region = { .start = start, .end = end, .flags = flags, .file = file, .offset = offset,
-				 .file_bytes = MIN(file_bytes, size) };
+				 .file_end = offset + file_bytes };
 	return region_new(&next->link, &region) ? 0 : -ENOMEM;
 }
 
@@ -105,12 +105,8 @@ static bool split(struct space *space, vaddr_t at)
 	struct region *second = region_new(region->link.next, region);
 	if (!second)
 		return false;
-	u64 first_size = at - region->start;
-	second->start = at;
-	second->offset += first_size;
-	second->file_bytes -= MIN(second->file_bytes, first_size);
-	region->end = at;
-	region->file_bytes = MIN(region->file_bytes, first_size);
+	second->start = region->end = at;
+	second->offset += at - region->start;
 	return true;
 }
 

@@ -13,17 +13,15 @@ PHASE entry_kml
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 	PUSH_SYSCALL_FRAME KERNEL_SS, KERNEL_CS
 	sti
-PHASE_END entry_kml
 
 PHASE dispatch_kml
 	DISPATCH_SYSTEM_CALL
-PHASE_END dispatch_kml
 
 PHASE exit_kml
 	EXIT_SYSTEM_CALL
 	POP_FRAME_AT_RING0
 	jmp	*%rcx
-PHASE_END exit_kml
+LAST_PHASE_END
 #endif
 
 	.section .note.GNU-stack, "", @progbits

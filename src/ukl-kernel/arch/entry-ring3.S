@@ -16,11 +16,9 @@ PHASE entry_syscall
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 	PUSH_SYSCALL_FRAME USER_SS, USER_CS
 	sti
-PHASE_END entry_syscall
 
 PHASE dispatch_syscall
 	DISPATCH_SYSTEM_CALL
-PHASE_END dispatch_syscall
 
 PHASE exit_syscall
 	EXIT_SYSTEM_CALL
@@ -37,6 +35,6 @@ PHASE exit_syscall
 #endif
 	swapgs
 	sysretq
-PHASE_END exit_syscall
+LAST_PHASE_END
 
 	.section .note.GNU-stack, "", @progbits

@@ -43,11 +43,9 @@ trap_stubs:
 	.endif
 	.set	vector, vector + 1
 	.endr
-PHASE_END entry_stubs
 
 PHASE entry_spurious
 	iretq				/* no end of interrupt: SDM vol. 3A 11.9 */
-PHASE_END entry_spurious
 
 /* Moves the frame at RSP to the thread's kernel stack: to its top, or below what was interrupted on it. */
 .macro MOVE_FRAME
@@ -106,19 +104,16 @@ PHASE entry_trap
 	KEEP_FRAME
 #endif
 entry_trap_end:
-PHASE_END entry_trap
 
 PHASE dispatch_trap_call
 	movq	%rbx, %rdi
 	call	dispatch_trap
-PHASE_END dispatch_trap_call
 
 PHASE exit_trap
 	cli
 	movq	%rbx, %rdi
 	call	exit_trap_work
 	movq	%rax, %rsp
-PHASE_END exit_trap
 
 /* Back to whatever the frame at RSP says. Also the end of system calls whose frame was changed. */
 PHASE exit_frame
@@ -149,7 +144,6 @@ PHASE exit_frame
 	addq	$(FRAME_RIP - FRAME_VECTOR), %rsp
 	iretq
 #endif
-PHASE_END exit_frame
 
 PHASE exit_to_ring3
 	POP_REGISTERS
@@ -171,7 +165,6 @@ PHASE exit_to_ring3
 #endif
 	swapgs
 	iretq
-PHASE_END exit_to_ring3
 
 /*
  * A system call's way back with signals or rescheduling to do. A new thread's first instructions in the kernel too:
@@ -183,7 +176,6 @@ PHASE exit_slow
 	call	exit_call_work
 	movq	%rax, %rsp
 	jmp	exit_frame
-PHASE_END exit_slow
 
 /*
  * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a ring-0
@@ -205,7 +197,6 @@ entry_without_gs:
 	movq	%rsp, %rdi
 	andq	$-16, %rsp
 	call	panic_in_entry
-PHASE_END entry_fatal
 
 #if MOVE_DOUBLE_FAULT
 /* #DF, on its IST stack. */
@@ -214,7 +205,7 @@ PHASE entry_trap_move
 	cld
 	MOVE_FRAME
 	jmp	dispatch_trap_call
-PHASE_END entry_trap_move
 #endif
+LAST_PHASE_END
 
 	.section .note.GNU-stack, "", @progbits

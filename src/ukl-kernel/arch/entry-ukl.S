@@ -43,18 +43,15 @@ PHASE entry_ukl
 3:
 #endif
 	PUSH_CALL_FRAME
-PHASE_END entry_ukl
 
 PHASE dispatch_ukl
 	DISPATCH_SYSTEM_CALL
-PHASE_END dispatch_ukl
 
 PHASE exit_ukl
 	EXIT_SYSTEM_CALL
 	subq	$8, FRAME_RSP(%rsp)	/* to the return address */
 	POP_FRAME_AT_RING0
 	ret
-PHASE_END exit_ukl
 
 #if LINK_MODE != LINK_UKL
 /*
@@ -78,12 +75,10 @@ PHASE entry_byp
 	.irp	register, rax, rdi, rsi, rdx, r8, r9, r10, rax	/* RAX twice keeps the stack aligned */
 	pushq	%\register
 	.endr
-PHASE_END entry_byp
 
 PHASE dispatch_byp
 	movq	%r10, %rcx
 	call	*system_call_table(, %rax, 8)
-PHASE_END dispatch_byp
 
 PHASE exit_byp
 	.irp	register, r10, r10, r9, r8, rdx, rsi, rdi, rcx	/* RCX: the number */
@@ -98,8 +93,8 @@ PHASE exit_byp
 	ret
 1:	movq	%rcx, %rax
 	jmp	entry_ukl
-PHASE_END exit_byp
 #endif
+LAST_PHASE_END
 
 	.section .rodata
 	.balign	8

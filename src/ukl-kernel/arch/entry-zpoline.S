@@ -17,18 +17,15 @@ PHASE entry_zpoline
 	leaq	8(%rsp), %r11
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 	PUSH_CALL_FRAME
-PHASE_END entry_zpoline
 
 PHASE dispatch_zpoline
 	DISPATCH_SYSTEM_CALL
-PHASE_END dispatch_zpoline
 
 PHASE exit_zpoline
 	EXIT_SYSTEM_CALL
 	subq	$8, FRAME_RSP(%rsp)	/* to the return address */
 	POP_FRAME_AT_RING0
 	ret
-PHASE_END exit_zpoline
 
 /* The page fault that a null call would have met, had page 0 not been there: at RIP 0, a fetch. */
 PHASE entry_null_call
@@ -44,7 +41,7 @@ PHASE entry_null_call
 	pushq	$14
 	cli
 	jmp	entry_trap
-PHASE_END entry_null_call
+LAST_PHASE_END
 
 /* What page_tables_create maps at 0: from here any number up to SYSTEM_CALLS_MAX - 1 slides to the jump. */
 	.section .rodata

@@ -9,14 +9,19 @@
 #include "config.h"
 #include "registers.h"
 
-/* A phase: a symbol of its own, with type and size, so that addresses can be told apart by it. */
+/*
+ * A phase: a symbol of its own, with type and size, so that addresses can be told apart by it. It ends where the next
+ * begins, the last of a file at LAST_PHASE_END.
+ */
 .macro PHASE name
 	.globl	\name
 	.type	\name, @function
+9:
 \name:
+	.size	\name, 9f - \name
 .endm
-.macro PHASE_END name
-	.size	\name, . - \name
+.macro LAST_PHASE_END
+9:
 .endm
 
 /* Completes struct registers below error and vector. */

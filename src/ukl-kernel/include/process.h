@@ -126,13 +126,6 @@ static inline bool need_resched(void)
 	__asm__ volatile("movq %%gs:48, %0" : "=r"(value) : : "memory");
 	return (value & WORK_RESCHEDULE) != 0;
 }
-/* Makes the caller, which is no thread yet, the current one: it keeps the boot stack. */
-static inline void percpu_adopt(struct thread *thread)
-{
-	struct percpu *percpu = current_percpu();
-	thread->kernel_stack_top = percpu->kernel_stack_top;
-	percpu->current = percpu->idle = thread;
-}
 
 /* process/scheduler.c. Interrupts may be on or off; waiting keeps nothing locked. */
 void scheduler_init(void);		/* makes the caller the idle thread, of process 0 */
@@ -198,8 +191,7 @@ u64 deadline_of(u64 ns, bool absolute, bool realtime);	/* for wait_event_until: 
 /* process/futex.c */
 long futex_wake(u64 address, u32 count);
 
-/* process/signal.c, signal-frame.c */
-/* To one thread, or, if NULL, to any of the process. */
+/* process/signal.c, signal-frame.c. To one thread, or, if NULL, to any of the process: */
 void signal_post(struct process *process, struct thread *thread, const struct signal_info *info);
 void signal_send(struct process *process, struct thread *thread, int signal);	/* by the kernel */
 void signal_send_group(int group, int signal);	/* the terminal's Ctrl-C */

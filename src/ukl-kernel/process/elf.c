@@ -10,8 +10,7 @@ struct elf_header {
 	u32 version;
 	u64 entry, program_headers, section_headers;
 	u32 flags;
-	u16 header_size, program_header_size, program_header_count;
-	u16 section_header_size, section_header_count, section_names;
+	u16 header_size, program_header_size, program_header_count, rest[3];
 };
 struct elf_segment {
 	u32 type, flags;
@@ -31,14 +30,13 @@ ssize_t file_read_kernel(struct file *file, void *to, size_t size, u64 offset)
 
 static long read_headers(struct file *file, struct elf_header *header, struct elf_segment *segments)
 {
-	ssize_t size;
 	if (file_read_kernel(file, header, sizeof *header, 0) != sizeof *header ||
 	    memcmp(header->ident, "\177ELF", 4) != 0 || header->ident[4] != ELFCLASS64 ||
 	    header->ident[5] != ELFDATA2LSB || header->machine != EM_X86_64 ||
 	    (header->type != ET_EXEC && header->type != ET_DYN) || header->program_header_size != sizeof *segments ||
 	    header->program_header_count == 0 || header->program_header_count > SEGMENTS_MAX)
 		return -ENOEXEC;
-	size = header->program_header_count * sizeof *segments;
+	ssize_t size = header->program_header_count * sizeof *segments;
 	return file_read_kernel(file, segments, size, header->program_headers) == size ? 0 : -ENOEXEC;
 }
 

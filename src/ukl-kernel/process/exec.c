@@ -151,18 +151,15 @@ static bool runs_at_ring0(struct file *file)
 }
 
 /* Handlers point into the program that is gone; what was ignored stays so (POSIX, exec). */
-static void reset_signals(struct process *process)
+static void forget_program(struct process *process, struct thread *thread)
 {
 	for (int i = 0; i < SIGNALS; i++)
 		if (process->actions[i].handler != SIG_IGN)
 			process->actions[i] = (struct kernel_sigaction){};
-}
-
-static void thread_reset(struct thread *thread)
-{
 	thread->fs_base = thread->clear_child_tid = 0;
 	thread->signal_stack = (struct sigaltstack){ .flags = SS_DISABLE };
 	fpu_init(thread->fpu);
+	files_close_on_exec(process->files);
 }
 
 /* The process gives up its address space for the new one. */
@@ -173,15 +170,6 @@ static void replace_space(struct process *process, struct space *space)
 	space_switch(space);
 	space_unref(old);
 	vfork_release(process);
-}
-
-static void replace_executable(struct process *process, struct file *file)
-{
-	if (process->executable)
-		inode_unref(process->executable);
-	process->executable = file ? file->inode : NULL;
-	if (file)
-		inode_ref(file->inode);
 }
 
 /* Leaves the kernel with these registers, as if for the first time. What is on the kernel stack is forgotten. */
@@ -212,11 +200,13 @@ long program_execute(struct file *file, const char *path, struct program_strings
 		return result;
 	}
 	replace_space(process, space);
-	reset_signals(process);
-	thread_reset(current_thread());
-	files_close_on_exec(process->files);
-	replace_executable(process, file);
+	forget_program(process, current_thread());
 	process->ring0 = runs_at_ring0(file);
+	if (process->executable)
+		inode_unref(process->executable);
+	process->executable = file ? file->inode : NULL;
+	if (file)
+		inode_ref(file->inode);
 	const char *name = path + strlen(path);
 	while (name > path && name[-1] != '/')
 		name--;

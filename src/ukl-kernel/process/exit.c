@@ -88,19 +88,17 @@ void process_exit(int status)
 long sys_exit(int status) { thread_exit((status & 0xff) << 8); }
 long sys_exit_group(int status) { process_exit((status & 0xff) << 8); }
 
-/* `pid` as wait4 takes it: a process, -1 for all, 0 for the caller's group, else minus a group. */
-static bool wanted(const struct process *child, int pid)
-{
-	return pid == -1 || child->pid == pid || child->group == (pid == 0 ? current_process()->group : -pid);
-}
-
-/* 1: *zombie is one that has ended. 0: there are children to wait for. -ECHILD: none. */
+/*
+ * `pid` as wait4 takes it: a process, -1 for all, 0 for the caller's group, else minus a group.
+ * 1: *zombie is one that has ended. 0: there are children to wait for. -ECHILD: none.
+ */
 static long find_zombie(int pid, struct process **zombie)
 {
 	struct process *child;
+	int group = pid == 0 ? current_process()->group : -pid;
 	long result = -ECHILD;
 	list_for_each(child, &current_process()->children, sibling) {
-		if (!wanted(child, pid))
+		if (pid != -1 && child->pid != pid && child->group != group)
 			continue;
 		*zombie = child;
 		if (child->zombie)

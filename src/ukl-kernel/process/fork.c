@@ -9,12 +9,6 @@ enum {
 			  CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_CHILD_SETTID,
 };
 
-static bool flags_valid(u64 flags)
-{
-	u64 shared = flags & THREAD_FLAGS;
-	return !(flags & ~(u64)SUPPORTED_FLAGS) && (shared == THREAD_FLAGS || !(shared & ~(u64)CLONE_VM));
-}
-
 /* A new process for the child, or the caller's own for a thread. */
 static struct process *process_for(u64 flags, int pid)
 {
@@ -78,7 +72,8 @@ void vfork_release(struct process *child)
 long sys_clone(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 {
 	struct thread *parent = current_thread();
-	if (!flags_valid(flags))
+	u64 shared = flags & THREAD_FLAGS;
+	if (flags & ~(u64)SUPPORTED_FLAGS || (shared != THREAD_FLAGS && shared & ~(u64)CLONE_VM))
 		return -EINVAL;
 	if (LINKED_APPLICATION && parent->process->ring0 && !(flags & CLONE_VM)) {
 		printk("ukl-kernel: fork() needs a copy of the application's data, which lies in the kernel's image; "

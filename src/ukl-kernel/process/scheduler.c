@@ -16,12 +16,15 @@ static struct list dead = LIST_INIT(dead);		/* ended, but their kernel stacks we
 static struct process idle_process;
 static struct thread idle_thread;
 
+/* The boot code becomes the idle thread, on its own stack. */
 void scheduler_init(void)
 {
+	struct percpu *percpu = current_percpu();
 	process_init(&idle_process);
 	strlcpy(idle_process.name, "idle", sizeof idle_process.name);
 	thread_init(&idle_thread, &idle_process);
-	percpu_adopt(&idle_thread);
+	idle_thread.kernel_stack_top = percpu->kernel_stack_top;
+	percpu->current = percpu->idle = &idle_thread;
 }
 
 /* Frees what ended threads could not free themselves. The caller is not among them. */

@@ -18,8 +18,9 @@ struct tss {
 	u16 reserved2, io_map_base;
 } __attribute__((packed));
 
-static ENTRY_DATA u64 gdt[] = {
-	0, 0,
+ENTRY_DATA u64 gdt[] = {		/* boot/entry.S uses it too */
+	0,
+	0x00cf9b000000ffff,	/* 08h BOOT_CS: 32-bit code, DPL 0 */
 	0x00af9b000000ffff,	/* 10h KERNEL_CS: 64-bit code, DPL 0 */
 	0x00cf93000000ffff,	/* 18h KERNEL_SS: data, DPL 0 */
 	0x00cff3000000ffff,	/* 20h USER_SS: data, DPL 3 */

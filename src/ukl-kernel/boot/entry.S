@@ -34,7 +34,7 @@ entry32:
 	lgdtl	PHYSICAL(boot_gdt_pointer)
 	movl	$CR0_VALUE, %eax	/* sets PG: compatibility mode, until CS is a 64-bit segment */
 	movl	%eax, %cr0
-	ljmpl	$BOOT_CS, $PHYSICAL(long_mode)
+	ljmpl	$KERNEL_CS, $PHYSICAL(long_mode)
 
 /* 64-bit entry: long mode on the loader's page tables, which map this image at its physical address. Leaves it. */
 	.org	0x200
@@ -43,7 +43,7 @@ entry32:
 entry64:
 	lgdt	boot_gdt_pointer(%rip)
 	leaq	boot_stack_top(%rip), %rsp
-	pushq	$BOOT_CS32
+	pushq	$BOOT_CS
 	leaq	1f(%rip), %rax
 	pushq	%rax
 	lretq
@@ -57,7 +57,7 @@ long_mode:
 	movq	$high_half, %rax
 	jmp	*%rax
 high_half:
-	movl	$BOOT_DS, %eax
+	movl	$KERNEL_SS, %eax
 	.irp	segment, ds, es, ss, fs, gs
 	movl	%eax, %\segment
 	.endr
@@ -76,14 +76,9 @@ high_half:
 	ud2
 
 	.balign 8
-boot_gdt:
-	.quad	0
-	.quad	0x00cf9b000000ffff	/* BOOT_CS32: 32-bit code */
-	.quad	0x00af9b000000ffff	/* BOOT_CS: 64-bit code, DPL 0, accessed */
-	.quad	0x00cf93000000ffff	/* BOOT_DS: data, DPL 0, accessed */
 boot_gdt_pointer:
-	.word	. - boot_gdt - 1
-	.quad	PHYSICAL(boot_gdt)
+	.word	8 * 5 - 1			/* arch/descriptors.c: its first segments */
+	.quad	PHYSICAL(gdt)
 
 	.data
 	.balign 4096

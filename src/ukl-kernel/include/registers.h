@@ -25,9 +25,7 @@
 #define RFLAGS_AC		0x40000
 
 /* Selectors. SYSCALL and SYSRET fix the order of the four segments (SDM vol. 3A 5.8.8). */
-#define BOOT_CS32	0x08
-#define BOOT_CS		0x10
-#define BOOT_DS		0x18
+#define BOOT_CS		0x08	/* 32-bit code */
 #define KERNEL_CS	0x10
 #define KERNEL_SS	0x18
 #define USER_SS		0x23

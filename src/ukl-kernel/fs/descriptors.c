@@ -50,31 +50,20 @@ static void descriptor_remove(struct files *files, int descriptor)
 		file_unref(file);
 }
 
-struct files *files_create(void)
-{
-	struct files *files = kmalloc(sizeof(*files));
-	if (files)
-		files->references = 1;
-	return files;
-}
-
 struct files *files_fork(struct files *from)
 {
 	struct files *files = kmalloc(sizeof(*files));
 	if (!files)
 		return NULL;
 	*files = *from;
-	files->references = 1;
 	for (int i = 0; i < FILES_MAX; i++)
 		if (files->open[i])
 			file_ref(files->open[i]);
 	return files;
 }
 
-void files_unref(struct files *files)
+void files_free(struct files *files)
 {
-	if (--files->references > 0)
-		return;
 	for (int i = 0; i < FILES_MAX; i++)
 		descriptor_remove(files, i);
 	kfree(files);

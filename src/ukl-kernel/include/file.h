@@ -76,9 +76,8 @@ struct file *file_create(struct inode *inode, u32 flags);	/* references the inod
 static inline void file_ref(struct file *file) { file->references++; }
 void file_unref(struct file *file);
 struct file *file_get(int descriptor);	/* not referenced; NULL: no such descriptor */
-struct files *files_create(void);
 struct files *files_fork(struct files *from);
-void files_unref(struct files *files);
+void files_free(struct files *files);
 void files_close_on_exec(struct files *files);
 
 /* Opens a path for the kernel (exec, console). `path` is kernel memory. */

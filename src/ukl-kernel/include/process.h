@@ -12,13 +12,9 @@ struct inode;
 struct wait_queue { struct list waiters; };
 #define WAIT_QUEUE_INIT(name) { LIST_INIT((name).waiters) }
 
-/* Open files of a process; shared by CLONE_FILES. */
+/* Open files of a process. */
 #define FILES_MAX 256
-struct files {
-	u32 references;
-	struct file *open[FILES_MAX];
-	u8 close_on_exec[FILES_MAX];
-};
+struct files { struct file *open[FILES_MAX]; u8 close_on_exec[FILES_MAX]; };
 
 #define SIGNALS 64
 /* The beginning of Linux's siginfo_t; the signal says which of the union counts. */

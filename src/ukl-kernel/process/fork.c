@@ -22,7 +22,7 @@ static struct process *process_for(u64 flags, int pid)
 	child->space = flags & CLONE_VM ? parent->space : space_fork(parent->space);
 	if (!child->files || !child->space) {
 		if (child->files)
-			files_unref(child->files);
+			files_free(child->files);
 		if (child->space && !(flags & CLONE_VM))
 			space_unref(child->space);
 		process_free(child);

@@ -59,7 +59,7 @@ void process_start_first(const char *command_line)
 	struct thread *thread = process ? thread_create(process, process->pid) : NULL;
 	first_process = process;
 	first_command_line = command_line;
-	if (!thread || !(process->space = space_create()) || !(process->files = files_create()) ||
+	if (!thread || !(process->space = space_create()) || !(process->files = kmalloc(sizeof(struct files))) ||
 	    console_open(process->files) < 0)
 		panic(NULL, "no memory for process 1");
 	process->ring0 = RING0_APPLICATION;

@@ -58,7 +58,7 @@ struct process *process_create(struct process *parent, int pid)
 /* Gives back what a process holds but its address space, which may be in use until its last thread is gone. */
 void process_release(struct process *process)
 {
-	files_unref(process->files);
+	files_free(process->files);
 	inode_unref(process->directory);
 	if (process->executable)
 		inode_unref(process->executable);

@@ -167,8 +167,8 @@ PHASE exit_to_ring3
 	iretq
 
 /*
- * A system call's way back with signals or rescheduling to do. A new thread's first instructions in the kernel too:
- * switch_to returns here, with its frame at RSP.
+ * A system call's way back with signals or rescheduling to do. A new thread begins here in the kernel: switch_to
+ * returns here, with its frame at RSP.
  */
 PHASE exit_slow
 	KEEP_FRAME
@@ -178,8 +178,8 @@ PHASE exit_slow
 	jmp	exit_frame
 
 /*
- * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a ring-0
- * application has changed it. None of them is to be survived: takes GS back for the panic.
+ * NMI and #MC come at any instruction, also where entry code has not swapped GS yet, and in entry_without_gs a
+ * ring-0 application has changed it. None of them is to be survived: takes GS back for the panic.
  */
 PHASE entry_fatal
 	PUSH_REGISTERS

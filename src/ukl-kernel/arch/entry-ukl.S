@@ -99,17 +99,17 @@ LAST_PHASE_END
 	.section .rodata
 	.balign	8
 /*
- * munmap, rt_sigreturn, pause, clone, fork, vfork, execve, sigaltstack, rt_sigsuspend, ppoll, pselect6. And those
- * after which a signal to the caller itself must have been delivered (POSIX, kill, pthread_sigmask): rt_sigprocmask,
- * kill, tkill, tgkill. Bit n is number n.
+ * munmap, rt_sigreturn, pause, clone, fork, vfork, execve, sigaltstack, rt_sigsuspend, ppoll, pselect6. Those too
+ * after which a signal to the caller itself must have been delivered (POSIX, kill, pthread_sigmask):
+ * rt_sigprocmask, kill, tkill, tgkill. Bit n is number n.
  */
 full_frame_calls:
 	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 62, 0
 	.quad	1 << (130 - 128) | 1 << (131 - 128), 1 << (200 - 192) | 1 << (234 - 192)
 	.quad	1 << (270 - 256) | 1 << (271 - 256), 0, 0, 0
 /*
- * After clone, vfork and execve the application's stack is somebody else's or gone, and exit and munmap give it back:
- * munmap, clone, fork, vfork, execve, exit, exit_group.
+ * After clone, vfork and execve the application's stack is somebody else's or gone, and exit and munmap give it
+ * back: munmap, clone, fork, vfork, execve, exit, exit_group.
  */
 kernel_stack_calls:
 	.quad	1 << 11 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 60, 0, 0, 1 << (231 - 192)

@@ -50,7 +50,12 @@ static inline void irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
  */
 static inline u64 canonical_rip(u64 rip) { return (u64)((s64)(rip << 16) >> 16) == rip ? rip : 0x7ffffffff000; }
 #define READ_REGISTER(name) \
-	static inline u64 read_##name(void) { u64 value; __asm__ volatile("movq %%" #name ", %0" : "=r"(value)); return value; }
+	static inline u64 read_##name(void) \
+	{ \
+		u64 value; \
+		__asm__ volatile("movq %%" #name ", %0" : "=r"(value)); \
+		return value; \
+	}
 READ_REGISTER(cr2)
 READ_REGISTER(cr3)
 static inline void write_cr3(u64 value) { __asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory"); }

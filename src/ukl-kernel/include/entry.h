@@ -10,8 +10,8 @@
 #include "registers.h"
 
 /*
- * A phase: a symbol of its own, with type and size, so that addresses can be told apart by it. It ends where the next
- * begins, the last of a file at LAST_PHASE_END.
+ * A phase: a symbol of its own, with type and size, so that addresses can be told apart by it. It ends where the
+ * next begins, the last of a file at LAST_PHASE_END.
  */
 .macro PHASE name
 	.globl	\name

@@ -43,6 +43,7 @@ extern char entry_text_start[], entry_text_end[], entry_data_start[], entry_data
 /* The linked application: code (and the builder's stubs), constants, data; empty unless LINKED_APPLICATION. */
 extern char application_start[], application_text_end[], application_data_start[];
 /* TLS template of the linked application (PT_TLS), for its auxiliary vector; alignment: the symbol's value. */
-extern char application_tls_start[], application_tls_end[], application_tls_memory_end[], application_tls_alignment[];
+extern char application_tls_start[], application_tls_end[], application_tls_memory_end[],
+	application_tls_alignment[];
 
 #endif

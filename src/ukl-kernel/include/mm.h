@@ -33,14 +33,15 @@ void kfree(void *at);
 /* Regions (VMAs): what may be mapped; pages come at the first access. */
 struct file;
 /* The first three are mprotect's PROT_READ, PROT_WRITE and PROT_EXEC too. */
-enum { REGION_READ = 1, REGION_WRITE = 2, REGION_EXECUTE = 4, REGION_ACCESS = 7, REGION_SHARED = 8, REGION_STACK = 16 };
+enum { REGION_READ = 1, REGION_WRITE = 2, REGION_EXECUTE = 4, REGION_ACCESS = 7, REGION_SHARED = 8,
+       REGION_STACK = 16 };
 
 struct region {
 	struct list link;		/* in space.regions, by address */
 	vaddr_t start, end;
 	u32 flags;
 	struct file *file;		/* referenced; NULL: zeroes */
-	u64 offset, file_end;		/* in the file, of `start` and of the first byte that is not mapped: zeroes from there */
+	u64 offset, file_end;		/* in the file, of `start` and of the end of its bytes: zeroes from there */
 };
 
 /* An address space; processes made with CLONE_VM share one. */
@@ -76,7 +77,7 @@ enum {
 #define PTE_ADDRESS	0x000ffffffffff000UL
 #define BOOT_MAPPED	(1UL << 30)	/* what boot/entry.S maps */
 extern u64 kernel_pml4[512], kernel_pdpt[512], kernel_pd[512];
-/* Maps all memory up to `end`, and the interrupt controllers (the firmware's MTRRs say: not cached), at DIRECT_MAP. */
+/* Maps at DIRECT_MAP all memory up to `end`, and the interrupt controllers (not cached, by firmware's MTRRs). */
 void direct_map_extend(paddr_t end);
 bool page_tables_create(struct space *space);	/* false: no memory, and something to be freed */
 void page_tables_free(struct space *space);	/* with all pages of the user half */

@@ -79,7 +79,8 @@ SHORTCUT ssize_t write(int descriptor, const void *buffer, size_t size)
 SHORTCUT ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
 	struct file *file = begin(descriptor);
-	return file ? finish(socket_send(file, buffer, size, (u32)flags), SYS_SENDTO, descriptor, buffer, size, (u32)flags)
+	return file ? finish(socket_send(file, buffer, size, (u32)flags), SYS_SENDTO, descriptor, buffer, size,
+			     (u32)flags)
 		    : -1;
 }
 

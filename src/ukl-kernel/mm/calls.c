@@ -42,8 +42,8 @@ long sys_mmap(vaddr_t address, u64 size, u64 protection, u64 flags, int descript
 		return -ENOMEM;
 	bool shared = type == MAP_SHARED && !file;
 	if (!error)
-		error = space_map(space(), address, size, (protection & REGION_ACCESS) | (shared ? REGION_SHARED : 0), file,
-				  offset, file_bytes);
+		error = space_map(space(), address, size, (protection & REGION_ACCESS) | (shared ? REGION_SHARED : 0),
+				  file, offset, file_bytes);
 	/* Pages shared over fork have to exist before it. */
 	for (vaddr_t at = address; shared && protection && !error && at < address + size; at += PAGE_SIZE)
 		if (!space_fault(space(), at, 0))

@@ -134,7 +134,7 @@ bool page_tables_create(struct space *space)
 	return true;
 }
 
-/* Pages that are mapped for the application (PTE_USER) are the space's; zpoline's page and the kernel's are not. */
+/* Pages mapped for the application (PTE_USER) are the space's; zpoline's page and the kernel's are not. */
 static void table_free(paddr_t table, int level)
 {
 	u64 *entries = direct(table);
@@ -159,7 +159,7 @@ void page_tables_free(struct space *space)
 		page_unref(space->user_pml4);
 }
 
-/* Lies on a page that all tables map, so that nothing else of the kernel is translated with the application's PCID. */
+/* Lies on a page that all tables map: nothing else of the kernel is translated with the application's PCID. */
 static __attribute__((noinline, section(".entry_text"))) void flush_pcids(u64 user_cr3, u64 kernel_cr3)
 {
 	__asm__ volatile("pushfq; cli; movq %0, %%cr3; movq %1, %%cr3; popfq"

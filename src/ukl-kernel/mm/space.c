@@ -61,7 +61,8 @@ static struct region *region_new(struct list *before, const struct region *from)
 	return region;
 }
 
-long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct file *file, u64 offset, u64 file_bytes)
+long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct file *file, u64 offset,
+	       u64 file_bytes)
 {
 	vaddr_t end = start + size;
 	if (!size || start % PAGE_SIZE || size % PAGE_SIZE || end < start || end > USER_TOP || start < USER_BOTTOM)
@@ -74,8 +75,8 @@ long space_map(struct space *space, vaddr_t start, u64 size, u32 flags, struct f
 		return -EEXIST;
 	/* Anonymous memory next to the same kind grows that region: heaps are built that way. */
 	before = list_entry(next->link.previous, struct region, link);
-	if (!file && &before->link != &space->regions && before->end == start && before->flags == flags && !before->file &&
-	    !(flags & REGION_SHARED)) {
+	if (!file && &before->link != &space->regions && before->end == start && before->flags == flags &&
+	    !before->file && !(flags & REGION_SHARED)) {
 		before->end = end;
 		return 0;
 	}

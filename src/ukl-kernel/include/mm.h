@@ -33,8 +33,7 @@ void kfree(void *at);
 /* Regions (VMAs): what may be mapped; pages come at the first access. */
 struct file;
 /* The first three are mprotect's PROT_READ, PROT_WRITE and PROT_EXEC too. */
-enum { REGION_READ = 1, REGION_WRITE = 2, REGION_EXECUTE = 4, REGION_ACCESS = 7, REGION_SHARED = 8,
-       REGION_STACK = 16 };
+enum { REGION_READ = 1, REGION_WRITE = 2, REGION_EXECUTE = 4, REGION_ACCESS = 7, REGION_SHARED = 8 };
 
 struct region {
 	struct list link;		/* in space.regions, by address */

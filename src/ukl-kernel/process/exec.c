@@ -137,7 +137,7 @@ static long program_space(struct space *space, const struct elf_program *program
 {
 	space->heap_start = space->heap_end = program->heap_start;
 	space->mmap_top = USER_TOP - STACK_SIZE - STACK_GAP;
-	return space_map(space, USER_TOP - STACK_SIZE, STACK_SIZE, REGION_READ | REGION_WRITE | REGION_STACK, NULL, 0, 0);
+	return space_map(space, USER_TOP - STACK_SIZE, STACK_SIZE, REGION_READ | REGION_WRITE, NULL, 0, 0);
 }
 
 /* In the modes that take unmodified binaries, those below /ring3/ show the difference. */

@@ -3,7 +3,7 @@
  * the command line uses nothing else.
  *
  * Virtual time is one nanosecond an instruction, or what a timing model says, plus the time that idle processors
- * skip. Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
+ * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
 import type { SystemObserver, TimeSource } from "../cpu/core.ts";
@@ -11,27 +11,36 @@ import { figuresUsed, forgetFigures, UNITS_PER_CYCLE } from "../cpu/cost.ts";
 import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
 import { helpers } from "../cpu/helpers.ts";
+import { MAX_CPUS } from "../cpu/layout.ts";
 import type { ProcessorSide } from "../cpu/outside.ts";
 import { Processor } from "../cpu/processor.ts";
 import { definitions } from "../cpu/semantics/index.ts";
 import { Stop } from "../cpu/slice.ts";
 import { CpuState } from "../cpu/state.ts";
 import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
-import { resetCpu, setIdentity } from "../cpu/system/index.ts";
+import { Activity, activity, resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
-import { enterImage } from "./enter.ts";
+import { enterImage, leaveAsFirmware } from "./enter.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
+import { QUANTUM, Turns } from "./turns.ts";
 
 export type { ImageInfo };
 
 export interface MachineOptions {
   /** Guest RAM in bytes, a multiple of 4 KiB; 512 MiB unless given. */
   readonly memory?: number;
+  /** Processors, 1 to 16; 1 unless given. */
+  readonly cpus?: number;
+  /**
+   * With several processors: virtual nanoseconds that each may run before the next has its turn, 1000 to 1e6;
+   * 10,000 unless given.
+   */
+  readonly quantum?: number;
   /** Processor model, as `--cpu` takes it, e.g. "x86-64-v2,-smap". */
   readonly cpu?: string;
   /** Timing model, by a name of `TIMING_MODELS` (src/timing); "none" unless given. */
@@ -86,8 +95,19 @@ export interface RunOptions {
 const SLICE = 100_000;
 /** The least that an instruction costs with a timing model, roughly: an instruction limit is approached with it. */
 const LEAST_UNITS = UNITS_PER_CYCLE / 8;
+/**
+ * A processor that executes PAUSE waits for another one: it gives its turn away after this part of a quantum. At
+ * once would be dearest where all of them wait, for time to pass.
+ */
+const SPIN_PART = 16;
 /** Wall time between two chances for the host's event loop, ms. */
 const YIELD_MS = 20;
+
+/** @throws RangeError that names the quantity */
+function wholeNumber(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${name}: expected a whole number from ${least} to ${most}, found ${value}`);
+}
 
 export class Machine {
   readonly model: CpuModel;
@@ -103,8 +123,12 @@ export class Machine {
 
   /** Instructions executed since power-on. */
   instructions = 0;
-  /** Virtual nanoseconds that halted processors skipped. */
+  /** Of them, those of each processor. */
+  readonly instructionsOf: number[];
+  /** Virtual nanoseconds that were skipped because every processor waited. */
   idleTime = 0;
+  /** Virtual nanoseconds that each processor waited through in HLT or MWAIT, or for its start; `idleTime` included. */
+  readonly idleTimeOf: number[];
 
   readonly #options: MachineOptions;
   readonly #pace: Pace;
@@ -112,14 +136,19 @@ export class Machine {
   readonly #timed: boolean;
   /** What the processor spent up to the running slice: instructions, or units. */
   #spent = 0;
+  readonly #turns = new Turns();
+  /** Units of the budget. */
+  readonly #quantum: number;
+  /** The processor in its turn waits for another. */
+  #yields = false;
   #stop: StopReason | null = null;
-  #sliceStart = 0;
-  /** The last slice ended because the processor waits. */
+  #current: CpuState;
+  /** Every processor waits. */
   #isIdle = false;
   readonly #tscOffset: bigint[] = [];
 
   /**
-   * @throws RangeError for a memory size that no machine has; CpuModelError or TimingModelError for an unknown
+   * @throws RangeError for a memory size, number of processors or quantum that no machine has; CpuModelError or TimingModelError for an unknown
    * model.
    */
   constructor(options: MachineOptions = {}) {
@@ -139,8 +168,18 @@ export class Machine {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
     this.memory.map(VGA_WINDOW.base, VGA_WINDOW.length, "hole");
-    const processors = 1;
+    const processors = wholeNumber("processors", options.cpus ?? 1, 1, MAX_CPUS);
+    const quantum = wholeNumber(
+      "quantum",
+      options.quantum ?? QUANTUM.unlessGiven,
+      QUANTUM.least,
+      QUANTUM.most,
+    );
+    this.#quantum = this.#pace.units(quantum);
+    this.instructionsOf = Array<number>(processors).fill(0);
+    this.idleTimeOf = Array<number>(processors).fill(0);
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
+    this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
     this.platform = createPlatform({
       processors,
@@ -169,7 +208,8 @@ export class Machine {
       rows: ROWS,
       definitions,
       helpers,
-      features: this.model.features,
+      features:
+        processors > 1 ? new Set([...this.model.features, "several-processors"]) : this.model.features,
       mmu: this.mmu,
       linear: this.mmu,
       translation: this.mmu,
@@ -194,7 +234,15 @@ export class Machine {
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
       if (clock.currentTime === null) return;
-      this.processor.shortenSlice(this.#pace.units(deadline - clock.currentTime()));
+      const left = this.#pace.units(deadline - clock.currentTime());
+      this.processor.shortenSlice(left * this.#turns.sharing);
+    };
+    this.processor.onPause = () => {
+      const turns = this.#turns;
+      const { spent } = this.processor;
+      if (turns.sharing === 1 || turns.turnSpent(spent) < this.#quantum / SPIN_PART) return;
+      this.#yields = true;
+      this.processor.interruptSlice();
     };
     this.reset();
     port.connect(this.#processorSide());
@@ -215,8 +263,11 @@ export class Machine {
     // The time-stamp counter follows virtual time: at 1 GHz, or the timing model's frequency.
     const ticks = () => {
       const { clock } = this.platform;
-      if (clock.currentTime === null) return this.#pace.ticks(clock.now(), 0);
-      return this.#pace.ticks(this.#sliceStart, this.processor.spent);
+      const turns = this.#turns;
+      if (clock.currentTime !== null) {
+        return this.#pace.ticks(turns.start, turns.passed(this.processor.spent));
+      }
+      return turns.active ? this.#pace.ticks(turns.start, turns.passed(0)) : this.#pace.ticks(clock.now(), 0);
     };
     return {
       tsc: (cpu) => BigInt.asUintN(64, ticks() + (this.#tscOffset[cpu.index] ?? 0n)),
@@ -228,7 +279,7 @@ export class Machine {
 
   #processorSide(): ProcessorSide {
     return {
-      onInterruptLine: (cpu) => this.processor.noteEvent(cpu),
+      onInterruptLine: (cpu) => this.#interruptLine(cpu),
       timeOfTsc: (cpu, low, high) => {
         const tsc = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
         const time = this.#pace.timeOfTicks(tsc - (this.#tscOffset[cpu] ?? 0n));
@@ -239,6 +290,14 @@ export class Machine {
     };
   }
 
+  #interruptLine(cpu: number): void {
+    this.processor.noteEvent(cpu);
+    // One that runs alone, and may for long, makes room for another that it, or a device, has woken.
+    const turns = this.#turns;
+    if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
+    if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
+  }
+
   /** Power-on state of every processor and device; memory keeps its contents. */
   reset(): void {
     this.platform.reset();
@@ -247,7 +306,10 @@ export class Machine {
       this.#tscOffset[cpu.index] = 0n;
       cpu.setU64(MSR_TSC_ADJUST, 0n);
       resetCpu(this.processor, cpu, "power-up");
+      // The bootstrap processor is the first (SDM vol. 3A 9.4).
+      if (cpu.index !== 0) waitForStartup(cpu);
     }
+    this.#turns.reset();
     this.processor.code.flush();
     this.#stop = null;
   }
@@ -269,7 +331,13 @@ export class Machine {
     );
     installFirmware(firmwareOptions(this.states.length), memory);
     enterImage(this.processor, this.states[0]!, entry);
+    for (const cpu of this.states.slice(1)) leaveAsFirmware(this.processor, cpu);
     return entry;
+  }
+
+  /** The processor in its turn, or that has had the last. */
+  get current(): CpuState {
+    return this.#current;
   }
 
   /** Virtual nanoseconds since power-on. */
@@ -344,7 +412,24 @@ export class Machine {
     }
   }
 
-  /** One stay in the processor. */
+  /** The processors that have something to execute. One by itself finds out by executing. */
+  #awake(): number[] {
+    if (this.states.length === 1) return [0];
+    return this.states.filter((cpu) => this.processor.awake(cpu)).map((cpu) => cpu.index);
+  }
+
+  /** Begins a round of turns. `false`: every processor waits. */
+  #beginRound(): boolean {
+    const awake = this.#awake();
+    if (awake.length === 0) return false;
+    // By itself a processor may run until something happens; a line that MWAIT watches has to be looked at.
+    const alone = awake.length === 1 && !this.states.some((cpu) => activity(cpu) === Activity.MWAIT);
+    const length = alone ? Number.POSITIVE_INFINITY : this.#quantum;
+    this.#turns.begin(awake, this.platform.clock.now(), length);
+    return true;
+  }
+
+  /** One stay in a processor: its turn, or a part of it. */
   #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
     const { clock } = this.platform;
     this.#isIdle = false;
@@ -352,24 +437,51 @@ export class Machine {
     if (this.#stop) return this.#takeStop();
     const left = maxInstructions - this.instructions;
     if (left <= 0) return { kind: "instruction-limit" };
+    const turns = this.#turns;
+    if (!turns.active && !this.#beginRound()) {
+      this.#isIdle = true;
+      return null;
+    }
     const now = clock.now();
     const deadline = clock.nextDeadline();
     const scale = this.#timed ? UNITS_PER_CYCLE : 1;
     const limit = this.#timed ? left * LEAST_UNITS : left;
-    const pause = deadline === null ? Number.POSITIVE_INFINITY : this.#pace.units(deadline - now);
-    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause));
-    this.#sliceStart = now;
-    clock.currentTime = () => this.#sliceStart + this.#pace.nanoseconds(this.processor.spent);
-    const stop = this.processor.execute(this.states[0]!, budget);
+    const pause =
+      deadline === null ? Number.POSITIVE_INFINITY : this.#pace.units(deadline - now) * turns.sharing;
+    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause, turns.left));
+    const cpu = this.states[turns.processor]!;
+    this.#current = cpu;
+    this.#yields = false;
+    clock.currentTime = () => turns.start + this.#pace.nanoseconds(turns.passed(this.processor.spent));
+    const stop = this.processor.execute(cpu, budget);
     clock.currentTime = null;
-    const { spent } = this.processor;
-    this.instructions += this.processor.executed;
+    const { spent, executed } = this.processor;
+    this.instructions += executed;
+    this.instructionsOf[cpu.index]! += executed;
     this.#spent += spent;
-    clock.advanceTo(now + this.#pace.pass(spent));
+    this.#endSlice(spent, stop);
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
-    this.#isIdle = stop === Stop.IDLE;
+    this.#isIdle = stop === Stop.IDLE && this.states.length === 1;
     return null;
+  }
+
+  /** Time moves on by what a slice has spent, and at the end of the round by what is missing of its longest turn. */
+  #endSlice(spent: number, stop: number): void {
+    const { clock } = this.platform;
+    const turns = this.#turns;
+    turns.spend(spent, stop === Stop.IDLE || this.#yields || turns.left === Number.POSITIVE_INFINITY);
+    if (turns.active) {
+      clock.advanceTo(turns.start + this.#pace.nanoseconds(turns.passed(0)));
+      return;
+    }
+    // What has become due meanwhile is not late for that.
+    const due = clock.nextDeadline();
+    const until = due === null ? Number.POSITIVE_INFINITY : this.#pace.units(due - turns.start);
+    const units = Math.max(turns.passed(0), Math.min(turns.longest, until));
+    const nanoseconds = this.#pace.pass(units);
+    for (const { index } of this.states) if (!turns.has(index)) this.idleTimeOf[index]! += nanoseconds;
+    clock.advanceTo(turns.start + nanoseconds);
   }
 
   /** Virtual nanoseconds from now to the next event if every processor waits, else 0. */
@@ -385,6 +497,7 @@ export class Machine {
     if (nanoseconds === Number.POSITIVE_INFINITY) return { kind: "halted" };
     const { clock } = this.platform;
     this.idleTime += nanoseconds;
+    for (const { index } of this.states) this.idleTimeOf[index]! += nanoseconds;
     clock.advanceTo(clock.now() + nanoseconds);
     return null;
   }

@@ -96,10 +96,10 @@ const SLICE = 100_000;
 /** The least that an instruction costs with a timing model, roughly: an instruction limit is approached with it. */
 const LEAST_UNITS = UNITS_PER_CYCLE / 8;
 /**
- * A processor that executes PAUSE waits for another one: it gives its turn away after this part of a quantum. At
- * once would be dearest where all of them wait, for time to pass.
+ * A processor that executes PAUSE waits for another one: it gives its turn away, but not before it has spent these
+ * nanoseconds of it. Else turns would be dearest where all of them wait for time to pass.
  */
-const SPIN_PART = 16;
+const SHORTEST_SPIN = 500;
 /** Wall time between two chances for the host's event loop, ms. */
 const YIELD_MS = 20;
 
@@ -134,8 +134,8 @@ export class Machine {
   readonly #pace: Pace;
   /** The timing model counts: budgets are in its units. */
   readonly #timed: boolean;
-  /** What the processor spent up to the running slice: instructions, or units. */
-  #spent = 0;
+  /** What each processor spent up to the running slice: instructions, or units. */
+  readonly #spent: number[];
   readonly #turns = new Turns();
   /** Units of the budget. */
   readonly #quantum: number;
@@ -178,6 +178,7 @@ export class Machine {
     this.#quantum = this.#pace.units(quantum);
     this.instructionsOf = Array<number>(processors).fill(0);
     this.idleTimeOf = Array<number>(processors).fill(0);
+    this.#spent = Array<number>(processors).fill(0);
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
     this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
@@ -240,7 +241,7 @@ export class Machine {
     this.processor.onPause = () => {
       const turns = this.#turns;
       const { spent } = this.processor;
-      if (turns.sharing === 1 || turns.turnSpent(spent) < this.#quantum / SPIN_PART) return;
+      if (turns.sharing === 1 || turns.turnSpent(spent) < this.#pace.units(SHORTEST_SPIN)) return;
       this.#yields = true;
       this.processor.interruptSlice();
     };
@@ -346,13 +347,19 @@ export class Machine {
   }
 
   /**
-   * Cycles that the processor executed since power-on, by the timing model; idle time is not among them. Without a
+   * Cycles that the processors executed since power-on, by the timing model; idle time is not among them. Without a
    * model, one for each instruction. Exact between instructions while single-stepping, and for observers: there the
    * instruction that they are told of is not yet among them, but what it has been charged so far is.
    */
   get cycles(): number {
-    const running = this.platform.clock.currentTime === null ? 0 : this.processor.spent;
-    return (this.#spent + running) / (this.#timed ? UNITS_PER_CYCLE : 1);
+    return this.states.reduce((sum, { index }) => sum + this.cyclesOf(index), 0);
+  }
+
+  /** Of `cycles`, those of one processor. */
+  cyclesOf(index: number): number {
+    const { processor, platform } = this;
+    const runs = platform.clock.currentTime !== null && this.#current.index === index;
+    return (this.#spent[index]! + (runs ? processor.spent : 0)) / (this.#timed ? UNITS_PER_CYCLE : 1);
   }
 
   /** The figures of the timing model that what was executed since `forgetFigures` has cost. */
@@ -458,7 +465,7 @@ export class Machine {
     const { spent, executed } = this.processor;
     this.instructions += executed;
     this.instructionsOf[cpu.index]! += executed;
-    this.#spent += spent;
+    this.#spent[cpu.index]! += spent;
     this.#endSlice(spent, stop);
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };

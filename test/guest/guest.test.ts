@@ -16,6 +16,11 @@ const CPUS: Readonly<Record<string, readonly [string, string]>> = {
   "cpuid-gating-64": ["qemu64", "qemu64,vendor=GenuineIntel,-abm,-popcnt"],
 };
 
+/** Guests for several processors. */
+const PROCESSORS: Readonly<Record<string, number>> = { "processors-64": 4 };
+/** Quanta from the shortest to the longest, ns: where processors take turns must not matter to these guests. */
+const QUANTA = [1000, 1777, 50_000, 1_000_000];
+
 /** Guests that end otherwise than by isa-debug-exit. */
 const ENDS: Readonly<Record<string, string>> = { "triple-fault": "triple-fault" };
 
@@ -52,26 +57,37 @@ else {
     const guest = builder.build(name);
     const end = ENDS[name] ?? COMPLETE;
     const [cpu, qemuCpu] = CPUS[name] ?? [EMULATOR_CPU, QEMU_CPU];
+    const cpus = PROCESSORS[name] ?? 1;
     for (const check of guest.checks) known.add(check);
     describe(name, () => {
       describe("under this emulator", () => {
-        const report = runInEmulator(guest, cpu);
+        const report = runInEmulator(guest, cpu, { cpus });
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
         test("executed one instruction at a time it reports the same", () => {
-          const { verdicts, other, end } = runInEmulator(guest, cpu, { stepped: true });
+          const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, stepped: true });
           expect({ verdicts, other, end }).toEqual({
             verdicts: report.verdicts,
             other: report.other,
             end: report.end,
           });
         });
+        if (cpus > 1) {
+          test.each(QUANTA)("with turns of %i ns it reports the same", (quantum) => {
+            const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, quantum });
+            expect({ verdicts, other, end }).toEqual({
+              verdicts: report.verdicts,
+              other: report.other,
+              end: report.end,
+            });
+          });
+        }
         checksInEmulator(guest.checks, report);
       });
       describe.skipIf(qemu === null)("under QEMU (skipped where it is not installed)", () => {
         const reason = QEMU_CANNOT_RUN[name];
         if (reason !== undefined) test.skip(`cannot run: ${reason}`, () => {});
         if (qemu === null || reason !== undefined) return;
-        const report = runInQemu(guest, qemuCpu);
+        const report = runInQemu(guest, qemuCpu, cpus);
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
         checksInQemu(guest.checks, report);
       });

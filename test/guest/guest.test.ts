@@ -72,8 +72,9 @@ else {
           });
         });
         if (cpus > 1) {
-          test.each(QUANTA)("with turns of %i ns it reports the same", (quantum) => {
-            const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, quantum });
+          const ways = [...QUANTA.map((quantum) => ({ quantum })), { timing: "skylake" }];
+          test.each(ways)("with %j it reports the same", (way) => {
+            const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, ...way });
             expect({ verdicts, other, end }).toEqual({
               verdicts: report.verdicts,
               other: report.other,

@@ -57,6 +57,8 @@ export interface EmulatorOptions {
   /** 1 unless given. */
   readonly cpus?: number;
   readonly quantum?: number;
+  /** A timing model. */
+  readonly timing?: string;
   /** Every instruction by itself, as for `--trace insn`, in place of whole blocks. */
   readonly stepped?: boolean;
 }
@@ -68,6 +70,7 @@ export function runInEmulator(guest: Guest, cpu: string, options: EmulatorOption
     cpu,
     cpus: options.cpus ?? 1,
     ...(options.quantum === undefined ? {} : { quantum: options.quantum }),
+    ...(options.timing === undefined ? {} : { timing: options.timing }),
     onConsole: (byte) => {
       console += String.fromCharCode(byte);
     },

@@ -17,12 +17,18 @@ const CPUS: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 /** Guests for several processors. */
-const PROCESSORS: Readonly<Record<string, number>> = { "processors-64": 4 };
+const PROCESSORS: Readonly<Record<string, number>> = {
+  "processors-64": 4,
+  "triple-fault-processors-64": 2,
+};
 /** Quanta from the shortest to the longest, ns: where processors take turns must not matter to these guests. */
 const QUANTA = [1000, 1777, 50_000, 1_000_000];
 
 /** Guests that end otherwise than by isa-debug-exit. */
-const ENDS: Readonly<Record<string, string>> = { "triple-fault": "triple-fault" };
+const ENDS: Readonly<Record<string, string>> = {
+  "triple-fault": "triple-fault",
+  "triple-fault-processors-64": "triple-fault",
+};
 
 const absent = missingTools();
 const qemu = qemuVersion();

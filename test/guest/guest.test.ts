@@ -3,7 +3,7 @@
  * each of its checks is a test of its own. See README.md.
  */
 import { afterAll, describe, expect, test } from "vitest";
-import { GuestBuilder, guestNames, missingTools } from "./build.ts";
+import { GuestBuilder, guestNames, missingTools, processorsOf } from "./build.ts";
 import { QEMU_CANNOT_RUN, QEMU_DIFFERENCES } from "./qemu-differences.ts";
 import { COMPLETE, qemuVersion, type Report, runInEmulator, runInQemu, type Verdict } from "./run.ts";
 
@@ -16,11 +16,6 @@ const CPUS: Readonly<Record<string, readonly [string, string]>> = {
   "cpuid-gating-64": ["qemu64", "qemu64,vendor=GenuineIntel,-abm,-popcnt"],
 };
 
-/** Guests for several processors. */
-const PROCESSORS: Readonly<Record<string, number>> = {
-  "processors-64": 4,
-  "triple-fault-processors-64": 2,
-};
 /** Quanta from the shortest to the longest, ns: where processors take turns must not matter to these guests. */
 const QUANTA = [1000, 1777, 50_000, 1_000_000];
 
@@ -63,7 +58,7 @@ else {
     const guest = builder.build(name);
     const end = ENDS[name] ?? COMPLETE;
     const [cpu, qemuCpu] = CPUS[name] ?? [EMULATOR_CPU, QEMU_CPU];
-    const cpus = PROCESSORS[name] ?? 1;
+    const cpus = processorsOf(name);
     for (const check of guest.checks) known.add(check);
     describe(name, () => {
       describe("under this emulator", () => {

@@ -226,7 +226,7 @@ export class World {
         loadPdptes: () => this.pdptesValid,
       } as Core["translation"],
       onPause: null,
-    observer: { ring: (_cpu, from, to, cause) => this.rings.push(`${from}->${to} ${cause}`) },
+      observer: { ring: (_cpu, from, to, cause) => this.rings.push(`${from}->${to} ${cause}`) },
       modeChanged: (changed) => modeChanged(changed),
     };
     this.gdt(Sel.CODE32, 0, 0xffff_ffff, Attr.CODE32);

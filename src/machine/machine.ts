@@ -6,7 +6,7 @@
  * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
-import type { SystemObserver, TimeSource } from "../cpu/core.ts";
+import type { SystemObserver } from "../cpu/core.ts";
 import { figuresUsed, forgetFigures, UNITS_PER_CYCLE } from "../cpu/cost.ts";
 import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
@@ -28,7 +28,8 @@ import { enterImage, leaveAsFirmware } from "./enter.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
-import { QUANTUM, Turns } from "./turns.ts";
+import { QUANTUM } from "./turns.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
 export type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 export type { ImageInfo };
@@ -73,12 +74,11 @@ export class Machine {
   readonly idleTimeOf: number[];
 
   readonly #options: MachineOptions;
-  readonly #pace: Pace;
   /** The timing model counts: budgets are in its units. */
   readonly #timed: boolean;
   /** What each processor spent up to the running slice: instructions, or units. */
   readonly #spent: number[];
-  readonly #turns = new Turns();
+  readonly #time: VirtualTime;
   /** Units of the budget. */
   readonly #quantum: number;
   /** The processor in its turn waits for another. */
@@ -87,11 +87,10 @@ export class Machine {
   #current: CpuState;
   /** Every processor waits. */
   #isIdle = false;
-  readonly #tscOffset: bigint[] = [];
 
   /**
-   * @throws RangeError for a memory size, number of processors or quantum that no machine has; CpuModelError or TimingModelError for an unknown
-   * model.
+   * @throws RangeError for a memory size, number of processors or quantum that no machine has; CpuModelError or
+   * TimingModelError for an unknown model.
    */
   constructor(options: MachineOptions = {}) {
     this.#options = options;
@@ -105,7 +104,7 @@ export class Machine {
     this.timing = timingModel(options.timing ?? "none");
     const costs = this.timing.costs;
     this.#timed = costs !== null;
-    this.#pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
+    const pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
     const pages = PhysicalMemory.wasmPages(memorySize);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
@@ -117,7 +116,7 @@ export class Machine {
       QUANTUM.least,
       QUANTUM.most,
     );
-    this.#quantum = this.#pace.units(quantum);
+    this.#quantum = pace.units(quantum);
     this.instructionsOf = Array<number>(processors).fill(0);
     this.idleTimeOf = Array<number>(processors).fill(0);
     this.#spent = Array<number>(processors).fill(0);
@@ -141,6 +140,7 @@ export class Machine {
       },
     });
     const port = this.platform.processorPort;
+    this.#time = new VirtualTime(this.platform.clock, pace, () => this.processor.spent);
     this.mmu = new Mmu(this.memory, port, this.states, {
       physicalAddressBits: this.model.physicalBits,
       gigabytePages: this.model.features.has("pdpe1gb"),
@@ -157,7 +157,7 @@ export class Machine {
       linear: this.mmu,
       translation: this.mmu,
       port,
-      time: this.#timeSource(),
+      time: this.#time,
       log,
       ...(costs === null ? {} : { costs }),
     });
@@ -168,7 +168,7 @@ export class Machine {
     setIdentity(this.processor, {
       model: this.model,
       processors,
-      tscHz: this.#pace.tscHz,
+      tscHz: pace.tscHz,
       crystalHz: LOCAL_APIC_TIMER_HZ,
       seed: options.seed ?? 0n,
     });
@@ -177,13 +177,12 @@ export class Machine {
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
       if (clock.currentTime === null) return;
-      const left = this.#pace.units(deadline - clock.currentTime());
-      this.processor.shortenSlice(left * this.#turns.sharing);
+      this.processor.shortenSlice(this.#time.unitsUntil(deadline));
     };
     this.processor.onPause = () => {
-      const turns = this.#turns;
-      const { spent } = this.processor;
-      if (turns.sharing === 1 || turns.turnSpent(spent) < this.#pace.units(SHORTEST_SPIN)) return;
+      const { turns } = this.#time;
+      if (turns.sharing === 1) return;
+      if (turns.turnSpent(this.processor.spent) < this.#time.units(SHORTEST_SPIN)) return;
       this.#yields = true;
       this.processor.interruptSlice();
     };
@@ -202,33 +201,10 @@ export class Machine {
     this.processor.interruptSlice();
   }
 
-  #timeSource(): TimeSource {
-    // The time-stamp counter follows virtual time: at 1 GHz, or the timing model's frequency.
-    const ticks = () => {
-      const { clock } = this.platform;
-      const turns = this.#turns;
-      if (clock.currentTime !== null) {
-        return this.#pace.ticks(turns.start, turns.passed(this.processor.spent));
-      }
-      return turns.active ? this.#pace.ticks(turns.start, turns.passed(0)) : this.#pace.ticks(clock.now(), 0);
-    };
-    return {
-      tsc: (cpu) => BigInt.asUintN(64, ticks() + (this.#tscOffset[cpu.index] ?? 0n)),
-      setTsc: (cpu, value) => {
-        this.#tscOffset[cpu.index] = value - ticks();
-      },
-    };
-  }
-
   #processorSide(): ProcessorSide {
     return {
       onInterruptLine: (cpu) => this.#interruptLine(cpu),
-      timeOfTsc: (cpu, low, high) => {
-        const tsc = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-        const time = this.#pace.timeOfTicks(tsc - (this.#tscOffset[cpu] ?? 0n));
-        if (time < 0n) return 0;
-        return time > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(time);
-      },
+      timeOfTsc: (cpu, low, high) => this.#time.timeOfTsc(cpu, low, high),
       onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
     };
   }
@@ -236,7 +212,7 @@ export class Machine {
   #interruptLine(cpu: number): void {
     this.processor.noteEvent(cpu);
     // One that runs alone, and may for long, makes room for another that it, or a device, has woken.
-    const turns = this.#turns;
+    const { turns } = this.#time;
     if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
     if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
   }
@@ -244,15 +220,13 @@ export class Machine {
   /** Power-on state of every processor and device; memory keeps its contents. */
   reset(): void {
     this.platform.reset();
-    this.#pace.reset();
+    this.#time.reset();
     for (const cpu of this.states) {
-      this.#tscOffset[cpu.index] = 0n;
       cpu.setU64(MSR_TSC_ADJUST, 0n);
       resetCpu(this.processor, cpu, "power-up");
       // The bootstrap processor is the first (SDM vol. 3A 9.4).
       if (cpu.index !== 0) waitForStartup(cpu);
     }
-    this.#turns.reset();
     this.processor.code.flush();
     this.#stop = null;
   }
@@ -374,7 +348,7 @@ export class Machine {
     // By itself a processor may run until something happens; a line that MWAIT watches has to be looked at.
     const alone = awake.length === 1 && !this.states.some((cpu) => activity(cpu) === Activity.MWAIT);
     const length = alone ? Number.POSITIVE_INFINITY : this.#quantum;
-    this.#turns.begin(awake, this.platform.clock.now(), length);
+    this.#time.turns.begin(awake, this.platform.clock.now(), length);
     return true;
   }
 
@@ -386,51 +360,31 @@ export class Machine {
     if (this.#stop) return this.#takeStop();
     const left = maxInstructions - this.instructions;
     if (left <= 0) return { kind: "instruction-limit" };
-    const turns = this.#turns;
+    const { turns } = this.#time;
     if (!turns.active && !this.#beginRound()) {
       this.#isIdle = true;
       return null;
     }
-    const now = clock.now();
-    const deadline = clock.nextDeadline();
     const scale = this.#timed ? UNITS_PER_CYCLE : 1;
     const limit = this.#timed ? left * LEAST_UNITS : left;
-    const pause =
-      deadline === null ? Number.POSITIVE_INFINITY : this.#pace.units(deadline - now) * turns.sharing;
+    const pause = this.#time.unitsUntil(clock.nextDeadline());
     const budget = Math.max(1, Math.min(SLICE * scale, limit, pause, turns.left));
     const cpu = this.states[turns.processor]!;
     this.#current = cpu;
     this.#yields = false;
-    clock.currentTime = () => turns.start + this.#pace.nanoseconds(turns.passed(this.processor.spent));
+    this.#time.beginSlice();
     const stop = this.processor.execute(cpu, budget);
-    clock.currentTime = null;
     const { spent, executed } = this.processor;
     this.instructions += executed;
     this.instructionsOf[cpu.index]! += executed;
     this.#spent[cpu.index]! += spent;
-    this.#endSlice(spent, stop);
+    // A round of one is a slice, so that others who were woken meanwhile come into the next.
+    const round = this.#time.endSlice(stop === Stop.IDLE || this.#yields || turns.sharing === 1);
+    for (const { index } of this.states) if (!turns.has(index)) this.idleTimeOf[index]! += round;
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
     this.#isIdle = stop === Stop.IDLE && this.states.length === 1;
     return null;
-  }
-
-  /** Time moves on by what a slice has spent, and at the end of the round by what is missing of its longest turn. */
-  #endSlice(spent: number, stop: number): void {
-    const { clock } = this.platform;
-    const turns = this.#turns;
-    turns.spend(spent, stop === Stop.IDLE || this.#yields || turns.left === Number.POSITIVE_INFINITY);
-    if (turns.active) {
-      clock.advanceTo(turns.start + this.#pace.nanoseconds(turns.passed(0)));
-      return;
-    }
-    // What has become due meanwhile is not late for that.
-    const due = clock.nextDeadline();
-    const until = due === null ? Number.POSITIVE_INFINITY : this.#pace.units(due - turns.start);
-    const units = Math.max(turns.passed(0), Math.min(turns.longest, until));
-    const nanoseconds = this.#pace.pass(units);
-    for (const { index } of this.states) if (!turns.has(index)) this.idleTimeOf[index]! += nanoseconds;
-    clock.advanceTo(turns.start + nanoseconds);
   }
 
   /** Virtual nanoseconds from now to the next event if every processor waits, else 0. */

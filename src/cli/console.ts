@@ -33,8 +33,12 @@ export class Console {
     const console = this;
     this.#monitor = new Monitor(
       {
-        registers: () => registerDump(machine.states[0]!, true),
-        code: () => codeAround(machine, machine.states[0]!),
+        registers: () =>
+          machine.states.flatMap((cpu) => [
+            ...(machine.states.length > 1 ? [`Processor ${cpu.index}`] : []),
+            ...registerDump(cpu, true),
+          ]),
+        code: () => codeAround(machine, machine.current),
         statistics: () => actions.statistics(),
         quit: () => actions.quit(),
         pause: () => this.#pause(),

@@ -38,9 +38,12 @@ export function loadMachine(
   return machine;
 }
 
-function createMachine({ memory, cpu, timing, seed }: RunOptions, events: MachineEvents): Machine {
+function createMachine(options: RunOptions, events: MachineEvents): Machine {
+  const { memory, cpus, quantum, cpu, timing, seed } = options;
   try {
     return new Machine({
+      ...(cpus === undefined ? {} : { cpus }),
+      ...(quantum === undefined ? {} : { quantum }),
       ...(memory === undefined ? {} : { memory }),
       ...(cpu === undefined ? {} : { cpu }),
       ...(timing === undefined ? {} : { timing }),

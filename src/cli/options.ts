@@ -1,5 +1,7 @@
 /** Values of options as people write them. Everything here throws `UserError`. */
+import { MAX_CPUS } from "../cpu/layout.ts";
 import { TRACE_KINDS, type TraceKind } from "../debug/trace-kinds.ts";
+import { QUANTUM } from "../machine/turns.ts";
 import { UserError } from "./errors.ts";
 
 function malformed(option: string, expected: string, found: string): UserError {
@@ -39,6 +41,25 @@ export function parseCount(option: string, text: string): number {
     throw malformed(option, "a positive whole number such as 1000000, 1e9 or 20M", text);
   }
   return count;
+}
+
+/** "4": a number of processors; how many there may be the machine knows. */
+export function parseProcessors(option: string, text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_CPUS) throw malformed(option, `a whole number from 1 to ${MAX_CPUS}`, text);
+  return count;
+}
+
+const NANOSECONDS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6 };
+
+/** "10us", "5000ns": nanoseconds of guest time. A unit is needed: programs differ in what a bare number means. */
+export function parseQuantum(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ns|us|ms)$/.exec(text);
+  const nanoseconds = match ? Number(match[1]) * NANOSECONDS[match[2]!]! : Number.NaN;
+  if (!(Number.isInteger(nanoseconds) && nanoseconds >= QUANTUM.least && nanoseconds <= QUANTUM.most)) {
+    throw malformed(option, "a time from 1us to 1ms such as 10us", text);
+  }
+  return nanoseconds;
 }
 
 /** A 64-bit number, decimal or hexadecimal. */

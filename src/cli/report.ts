@@ -9,7 +9,7 @@ export interface JsonReport extends Statistics {
   /** "power-off", "expect", "timeout" and so on. */
   readonly reason: string;
   readonly exitCode: number;
-  /** 64-bit values as hexadecimal text; the state at the end of the run. */
+  /** 64-bit values as hexadecimal text; the state at the end of the run, of the processor that ran last. */
   readonly registers: Readonly<Record<string, string>>;
 }
 
@@ -24,6 +24,6 @@ export function jsonReport(
     reason: end.reason,
     exitCode: end.exitCode,
     ...statistics,
-    registers: registerReport(machine.states[0]!),
+    registers: registerReport(machine.current),
   };
 }

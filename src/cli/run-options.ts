@@ -1,6 +1,14 @@
 /** Options of every command that runs a guest: what is booted on which machine, and when it stops. */
 import { UserError } from "./errors.ts";
-import { parseCount, parseDuration, parseRegex, parseSeed, parseSize } from "./options.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseProcessors,
+  parseQuantum,
+  parseRegex,
+  parseSeed,
+  parseSize,
+} from "./options.ts";
 
 /** As yargs gives them: every value is text, and a list when the option was given more than once. */
 export interface RunArguments {
@@ -8,6 +16,8 @@ export interface RunArguments {
   readonly initrd?: string;
   readonly append?: string;
   readonly memory?: string;
+  readonly cpus?: string;
+  readonly quantum?: string;
   readonly cpu?: string;
   readonly timing?: string;
   readonly timeout?: string;
@@ -22,6 +32,10 @@ export interface RunOptions {
   readonly append: string;
   /** Bytes. */
   readonly memory: number | undefined;
+  /** Processors. */
+  readonly cpus: number | undefined;
+  /** Virtual nanoseconds. */
+  readonly quantum: number | undefined;
   readonly cpu: string | undefined;
   readonly timing: string | undefined;
   readonly seed: bigint | undefined;
@@ -43,6 +57,11 @@ export const RUN_OPTIONS = {
   initrd: { type: "string", describe: "initial RAM disk, or first multiboot module" },
   append: { type: "string", describe: "kernel command line" },
   memory: { type: "string", describe: "guest RAM, e.g. 512M (the default) or 1G" },
+  cpus: { type: "string", describe: "number of processors, 1 (the default) to 16" },
+  quantum: {
+    type: "string",
+    describe: "guest time after which the next processor has its turn, 1us to 1ms; 10us unless given",
+  },
   cpu: { type: "string", describe: "processor model, e.g. x86-64-v2,-smap or --cpu=-smep" },
   timing: {
     type: "string",
@@ -85,6 +104,8 @@ export function runOptions(given: RunArguments): RunOptions {
     initrd: given.initrd,
     append: given.append ?? "",
     memory: values.parse("memory", parseSize),
+    cpus: values.parse("cpus", parseProcessors),
+    quantum: values.parse("quantum", parseQuantum),
     cpu: given.cpu,
     timing: given.timing,
     seed: values.parse("seed", parseSeed),

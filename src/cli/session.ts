@@ -205,9 +205,10 @@ class Session {
 
   async #crashReport(): Promise<string[]> {
     const { codeAround } = await import("../debug/code-around.ts");
-    const cpu = this.#machine.states[0]!;
+    const cpu = this.#machine.current;
     const branches = branchHistory(this.#machine, cpu);
     return [
+      ...(this.#machine.states.length > 1 ? [`Processor ${cpu.index}`] : []),
       ...registerDump(cpu),
       ...formatBranches(branches, codeBits(cpu) / 4),
       ...(await codeAround(this.#machine, cpu)),

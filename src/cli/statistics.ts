@@ -14,9 +14,11 @@ export interface Statistics {
   readonly wallSeconds: number;
   /** Million instructions a second of wall time. */
   readonly mips: number;
-  /** Guest time, seconds; idle time is the part that was skipped. */
+  /** Guest time, seconds; idle time is the part that was skipped because every processor waited. */
   readonly virtualSeconds: number;
   readonly idleSeconds: number;
+  /** With several processors: what each executed, and how long it waited in HLT, MWAIT or for its start. */
+  readonly processors?: readonly { readonly instructions: number; readonly idleSeconds: number }[];
   /** With a timing model: its name, the cycles executed, and the figures no source gives that they rest on. */
   readonly timing?: { readonly model: string; readonly cycles: number; readonly assumed: readonly string[] };
   /** Largest resident set of the process, bytes. */
@@ -76,6 +78,14 @@ export class RunStatistics {
       mips: instructions / wallSeconds / 1e6,
       virtualSeconds: machine.time / 1e9,
       idleSeconds: machine.idleTime / 1e9,
+      ...(machine.states.length === 1
+        ? {}
+        : {
+            processors: machine.states.map(({ index }) => ({
+              instructions: machine.instructionsOf[index]!,
+              idleSeconds: machine.idleTimeOf[index]! / 1e9,
+            })),
+          }),
       ...(machine.timing.costs === null
         ? {}
         : {
@@ -132,6 +142,10 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
     ["MIPS", statistics.mips.toFixed(1)],
     ["Virtual time", seconds(statistics.virtualSeconds)],
     ["  of it idle", seconds(statistics.idleSeconds)],
+    ...(statistics.processors ?? []).flatMap(({ instructions, idleSeconds }, i) => [
+      [`Processor ${i}: instructions`, count(instructions)],
+      ["  idle", seconds(idleSeconds)],
+    ]),
     ...(statistics.timing === undefined
       ? []
       : [

@@ -113,10 +113,13 @@ class TraceSession {
     };
     const sinks: RingSink[] = [this.#summary];
     const withCycles = this.#machine.timing.name !== "none";
+    const cpus = this.#machine.states.length;
     if (output !== undefined || (!summary && perfetto === undefined)) {
       const fd = output === undefined ? STDOUT : descriptors.shift()!;
       const { line } = writer(fd, output ?? "standard output");
-      sinks.push(json ? new RingJson(line, withCycles) : new RingText(line, this.#names, withCycles));
+      sinks.push(
+        json ? new RingJson(line, withCycles, cpus) : new RingText(line, this.#names, withCycles, cpus),
+      );
     }
     if (perfetto !== undefined) {
       sinks.push(new PerfettoTrace(writer(descriptors.shift()!, perfetto).line, this.#names));

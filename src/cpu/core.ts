@@ -33,6 +33,8 @@ export interface LinearMemory {
    */
   readBytes(address: bigint, length: number, access?: number, alignment?: number): Uint8Array;
   writeBytes(address: bigint, bytes: Uint8Array, access?: number, alignment?: number): void;
+  /** Host address of the 64-byte line that holds `address`, which may be read; 0 where the bus answers. */
+  hostLine(address: bigint): number;
   /** Faults exactly as `writeBytes` would, and changes nothing but A/D bits. */
   probeWrite(address: bigint, length: number, access?: number, alignment?: number): void;
 }
@@ -115,6 +117,8 @@ export interface Core {
   readonly time: TimeSource;
   readonly log: CoreLog;
   observer: SystemObserver | null;
+  /** PAUSE was executed: called with several processors only. */
+  onPause: (() => void) | null;
   /**
    * The code segment, SS.B, CPL, CR0, CR4, EFER or RFLAGS changed: recomputes MODE and the translation
    * context. Cheap; called by whatever loads segments or control registers.

@@ -15,6 +15,7 @@ import {
   wokenByInterrupt,
 } from "./system/cold-state.ts";
 import { type DeliveryResult, deliverDebug, deliverEvent, deliverFault } from "./system/events.ts";
+import { monitoredLineChanged } from "./system/monitored-line.ts";
 import { resetCpu, startProcessor, waitForStartup } from "./system/reset.ts";
 
 /** The interrupt shadow in force at RIP. STI's covers one instruction, known by its RIP. */
@@ -28,7 +29,12 @@ export function interruptShadow(cpu: CpuState): number {
   return shadow;
 }
 
-/** All methods return `Stop`. */
+/** A processor that waits for a start-up IPI keeps an NMI for later. */
+function acceptsNmi(cpu: CpuState): boolean {
+  return cpu.i32(NMI_BLOCKED) === 0 && activity(cpu) !== Activity.WAIT_FOR_SIPI;
+}
+
+/** Methods that deliver return `Stop`. */
 export class PendingEvents {
   readonly #core: Core;
   readonly #slice: Slice;
@@ -55,7 +61,7 @@ export class PendingEvents {
     const state = activity(cpu);
     if (state === Activity.SHUTDOWN) return Stop.SHUTDOWN;
     if (events & (EVENT.INIT | EVENT.SIPI)) this.#startOrReset(cpu, events);
-    if (events & EVENT.NMI && cpu.i32(NMI_BLOCKED) === 0 && shadow === 0) {
+    if (events & EVENT.NMI && acceptsNmi(cpu) && shadow === 0) {
       core.port.acknowledgeNmi(cpu.index);
       cpu.setI32(ACTIVITY, Activity.RUNNING);
       const repeating = this.#places.repeating(cpu);
@@ -71,6 +77,23 @@ export class PendingEvents {
       }
     }
     return activity(cpu) === Activity.RUNNING ? Stop.NONE : Stop.IDLE;
+  }
+
+  /**
+   * Whether the processor, given a turn, has something to execute or to tell: it runs, or what is pending ends its
+   * wait. Ends an MWAIT whose line another processor has changed.
+   */
+  awake(cpu: CpuState): boolean {
+    const state = activity(cpu);
+    if (state === Activity.RUNNING || state === Activity.SHUTDOWN) return true;
+    const events = this.#core.port.pendingEvents(cpu.index);
+    if (events & (EVENT.INIT | EVENT.SIPI)) return true;
+    if (events & EVENT.NMI && acceptsNmi(cpu)) return true;
+    if (state === Activity.WAIT_FOR_SIPI) return false;
+    if (events & EVENT.INTR && wokenByInterrupt(cpu, cpu.i32(FLAGS_SYSTEM))) return true;
+    if (state !== Activity.MWAIT || !monitoredLineChanged(cpu)) return false;
+    cpu.setI32(ACTIVITY, Activity.RUNNING);
+    return true;
   }
 
   /** Delivers the fault that FAULT_VECTOR and FAULT_ERROR hold; RIP is the faulting instruction's. */

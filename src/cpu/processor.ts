@@ -76,6 +76,7 @@ export class Processor implements Core {
   readonly code: CodeCache;
   readonly charges: Accounting | null;
 
+  onPause: (() => void) | null = null;
   #observer: SystemObserver | null = null;
   readonly #mmu: ProcessorMmu;
   readonly #records: DataView;
@@ -209,7 +210,13 @@ export class Processor implements Core {
     this.#emitted.slice.begin(cpu, budget);
     const stop = this.#loop(cpu);
     this.#watches.settle();
+    if (this.states.length > 1) this.#emitted.places.suspend(cpu);
     return stop;
+  }
+
+  /** Whether `execute` would execute something; ends an MWAIT whose line another processor has changed. */
+  awake(cpu: CpuState): boolean {
+    return this.#events.awake(cpu);
   }
 
   #loop(cpu: CpuState): number {

@@ -6,6 +6,8 @@ import type { CpuState } from "./state.ts";
 
 export class RecordPlaces {
   readonly #view: DataView;
+  /** By processor that has left its turn: RIP of a string instruction between two iterations, or null. */
+  readonly #suspended: (bigint | null)[] = [];
 
   constructor(memory: WebAssembly.Memory) {
     this.#view = new DataView(memory.buffer);
@@ -28,9 +30,15 @@ export class RecordPlaces {
   /** Whether the instruction at RIP is a string instruction that has left between two iterations. */
   repeating(cpu: CpuState): boolean {
     const record = cpu.i32(CURRENT_RECORD);
-    if (record === 0) return false;
+    if (record === 0) return this.#suspended[cpu.index] === cpu.rip;
     if (!(this.#view.getUint8(record + R_FLAGS) & (RecordFlag.REP | RecordFlag.REPNE))) return false;
     return BigInt.asUintN(64, cpu.u64(RIP_PAGE) + BigInt(this.#pageOffset(record))) === cpu.rip;
+  }
+
+  /** The processor's turn is over: others may overwrite the record that it has left at. */
+  suspend(cpu: CpuState): void {
+    this.#suspended[cpu.index] = this.repeating(cpu) ? cpu.rip : null;
+    cpu.setI32(CURRENT_RECORD, 0);
   }
 
   #pageOffset(record: number): number {

@@ -27,8 +27,8 @@ export class SingleStep {
   /** Called before each instruction while set. */
   onStep: ((cpu: CpuState) => void) | null = null;
   readonly #parts: StepParts;
-  /** RIP of a watched instruction whose watchers were called, and that is executed by itself now. */
-  #reached: bigint | null = null;
+  /** The watched instruction whose watchers were called, and that is executed by itself now. */
+  #reached: { readonly cpu: CpuState; readonly rip: bigint } | null = null;
 
   constructor(parts: StepParts) {
     this.#parts = parts;
@@ -49,7 +49,7 @@ export class SingleStep {
     cpu.setI32(CURRENT_RECORD, record);
     this.#parts.emitted.leftMidBlock(cpu);
     cpu.setI32(CURRENT_RECORD, 0);
-    this.#reached = cpu.rip;
+    this.#reached = { cpu, rip: cpu.rip };
   }
 
   /**
@@ -91,9 +91,10 @@ export class SingleStep {
 
   /** Whether the watchers of the instruction at RIP, if it has some, know of this execution already. */
   #goesOn(cpu: CpuState): boolean {
-    const goesOn = this.#reached === cpu.rip || this.#parts.watches.goesOn(cpu);
+    if (this.#reached?.cpu !== cpu) return this.#parts.watches.goesOn(cpu);
+    const { rip } = this.#reached;
     this.#reached = null;
-    return goesOn;
+    return rip === cpu.rip || this.#parts.watches.goesOn(cpu);
   }
 
   /** Runs the one record. @returns false when the instruction has faulted */

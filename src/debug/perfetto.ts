@@ -1,12 +1,19 @@
 /**
- * A ring trace in the Chrome trace event format, which ui.perfetto.dev opens: one process for the processor, one
- * track for each ring. On a track slices nest: a program, in it a stay in ring 3, or a system call, in that page
+ * A ring trace in the Chrome trace event format, which ui.perfetto.dev opens: one process for each processor, one
+ * track for each of its rings. On a track slices nest: a program, in it a stay in ring 3, or a system call, in that page
  * faults and interrupts. Written as it comes, since a boot has millions of them.
  *
  * Events: "Trace Event Format", duration events (B, E) and metadata (M). Times are microseconds.
  */
 import { Gpr } from "../cpu/registers.ts";
-import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
+import {
+  executedBetween,
+  type Frame,
+  type Moment,
+  type Place,
+  type RingSink,
+  type Transition,
+} from "./ring-events.ts";
 import type { RingNames, Side } from "./ring-names.ts";
 import { symbolText } from "./symbols.ts";
 
@@ -15,7 +22,13 @@ interface Slice {
   readonly frame: Frame | null;
 }
 
-const PROCESSOR = 0;
+/** What is shown of one processor. */
+interface ProcessorTracks {
+  readonly tracks: Map<Side, Slice[]>;
+  /** The address space of the program that runs. */
+  space: bigint | null;
+}
+
 const TRACKS: readonly Side[] = ["3", "0 app", "2", "1", "0"];
 
 const hexText = (value: bigint): string => `0x${value.toString(16)}`;
@@ -23,10 +36,9 @@ const hexText = (value: bigint): string => `0x${value.toString(16)}`;
 export class PerfettoTrace implements RingSink {
   readonly #line: (text: string) => void;
   readonly #names: RingNames;
-  readonly #tracks = new Map<Side, Slice[]>();
+  readonly #processors = new Map<number, ProcessorTracks>();
   /** Programs by address space, numbered as they appear. */
   readonly #programs = new Map<bigint, number>();
-  #space: bigint | null = null;
   /** Without a comma yet: the last event has none. */
   #held = "";
 
@@ -34,7 +46,19 @@ export class PerfettoTrace implements RingSink {
     this.#line = line;
     this.#names = names;
     line('{"displayTimeUnit":"ns","traceEvents":[');
-    this.#event({ ph: "M", name: "process_name", pid: PROCESSOR, tid: 0, args: { name: "CPU 0" } });
+    this.#of(0);
+  }
+
+  /** Processors appear with their first transition. */
+  #of(processor: number): ProcessorTracks {
+    let tracks = this.#processors.get(processor);
+    if (tracks === undefined) {
+      tracks = { tracks: new Map(), space: null };
+      this.#processors.set(processor, tracks);
+      const args = { name: `CPU ${processor}` };
+      this.#event({ ph: "M", name: "process_name", pid: processor, tid: 0, args });
+    }
+    return tracks;
   }
 
   #event(event: object): void {
@@ -42,11 +66,12 @@ export class PerfettoTrace implements RingSink {
     this.#held = JSON.stringify(event);
   }
 
-  #track(side: Side): Slice[] {
-    let slices = this.#tracks.get(side);
+  #track(pid: number, side: Side): Slice[] {
+    const { tracks } = this.#of(pid);
+    let slices = tracks.get(side);
     if (slices === undefined) {
       slices = [];
-      this.#tracks.set(side, slices);
+      tracks.set(side, slices);
       const tid = TRACKS.indexOf(side);
       const name =
         side === "0 app"
@@ -54,30 +79,32 @@ export class PerfettoTrace implements RingSink {
           : side === "0" && this.#names.hasApplication
             ? "ring 0 kernel"
             : `ring ${side}`;
-      this.#event({ ph: "M", name: "thread_name", pid: PROCESSOR, tid, args: { name } });
-      this.#event({ ph: "M", name: "thread_sort_index", pid: PROCESSOR, tid, args: { sort_index: tid } });
+      this.#event({ ph: "M", name: "thread_name", pid, tid, args: { name } });
+      this.#event({ ph: "M", name: "thread_sort_index", pid, tid, args: { sort_index: tid } });
     }
     return slices;
   }
 
   #begin(side: Side, moment: Moment, name: string, args: object, frame: Frame | null = null): void {
-    const slices = this.#track(side);
+    const pid = moment.processor;
+    const slices = this.#track(pid, side);
     this.#event({
-      ...{ ph: "B", name, pid: PROCESSOR, tid: TRACKS.indexOf(side), ts: moment.time / 1000 },
+      ...{ ph: "B", name, pid, tid: TRACKS.indexOf(side), ts: moment.time / 1000 },
       args,
     });
     slices.push({ frame });
   }
 
   #finish(side: Side, moment: Moment, args: object = {}): void {
-    this.#track(side).pop();
+    const pid = moment.processor;
+    this.#track(pid, side).pop();
     const ts = moment.time / 1000;
-    this.#event({ ph: "E", pid: PROCESSOR, tid: TRACKS.indexOf(side), ts, args });
+    this.#event({ ph: "E", pid, tid: TRACKS.indexOf(side), ts, args });
   }
 
   /** Ends the slices of a track down to `depth`; the one of `frame`, if it is among them, with `args`. */
   #unwind(side: Side, depth: number, moment: Moment, frame: Frame | null = null, args: object = {}): void {
-    const slices = this.#track(side);
+    const slices = this.#track(moment.processor, side);
     while (slices.length > depth) {
       this.#finish(side, moment, frame !== null && slices.at(-1)!.frame === frame ? args : {});
     }
@@ -88,15 +115,17 @@ export class PerfettoTrace implements RingSink {
     const left = leaves === null ? {} : this.#resultArguments(leaves, t);
     if (enters !== null) {
       // What ran stops, but for its program; within a side the new slice lies in the one that is interrupted.
-      if (from.side !== to.side) this.#unwind(from.side, this.#floor(), moment);
+      if (from.side !== to.side) this.#unwind(from.side, this.#floor(moment), moment);
       this.#ensureProgram(to.side, moment);
       this.#begin(to.side, moment, enters.name, this.#entryArguments(enters, t), enters);
     } else if (from.side === to.side) {
       const depth =
-        leaves === null ? -1 : this.#track(to.side).findLastIndex(({ frame }) => frame === leaves);
+        leaves === null
+          ? -1
+          : this.#track(moment.processor, to.side).findLastIndex(({ frame }) => frame === leaves);
       if (depth >= 0) this.#unwind(to.side, depth, moment, leaves, left);
     } else {
-      this.#unwind(from.side, this.#floor(), moment, leaves, left);
+      this.#unwind(from.side, this.#floor(moment), moment, leaves, left);
       this.#arrive(t);
     }
   }
@@ -104,11 +133,12 @@ export class PerfettoTrace implements RingSink {
   /** Control returns to a program: another one if the address space is another. */
   #arrive({ moment, to, space, cause }: Transition): void {
     const isProgram = to.side === "3" || to.side === "0 app";
-    if (isProgram && space !== this.#space) {
-      for (const side of this.#tracks.keys()) this.#unwind(side, 0, moment);
-      this.#space = space;
+    const processor = this.#of(moment.processor);
+    if (isProgram && space !== processor.space) {
+      for (const side of processor.tracks.keys()) this.#unwind(side, 0, moment);
+      processor.space = space;
       if (!this.#programs.has(space)) this.#programs.set(space, this.#programs.size + 1);
-      for (const side of this.#tracks.keys()) this.#ensureProgram(side, moment);
+      for (const side of processor.tracks.keys()) this.#ensureProgram(side, moment);
     }
     this.#ensureProgram(to.side, moment);
     const name = to.symbol?.symbol.name ?? (to.rip === null ? to.side : hexText(to.rip));
@@ -117,14 +147,15 @@ export class PerfettoTrace implements RingSink {
 
   /** The first slice of a track is the program's, also where the track appears while the program runs. */
   #ensureProgram(side: Side, moment: Moment): void {
-    if (this.#space === null || this.#track(side).length > 0) return;
-    const name = `program ${this.#programs.get(this.#space)}`;
-    this.#begin(side, moment, name, { CR3: hexText(this.#space) });
+    const { space } = this.#of(moment.processor);
+    if (space === null || this.#track(moment.processor, side).length > 0) return;
+    const name = `program ${this.#programs.get(space)}`;
+    this.#begin(side, moment, name, { CR3: hexText(space) });
   }
 
   /** How many slices of each track are the program's. */
-  #floor(): number {
-    return this.#space === null ? 0 : 1;
+  #floor({ processor }: Moment): number {
+    return this.#of(processor).space === null ? 0 : 1;
   }
 
   #placeArguments(name: string, { rip, symbol }: Place): Record<string, string> {
@@ -149,15 +180,18 @@ export class PerfettoTrace implements RingSink {
   }
 
   #resultArguments(frame: Frame, { moment, answer }: Transition): object {
+    const executed = executedBetween(frame.start, moment);
     return {
       ...(frame.kind === "event" ? {} : { result: answer }),
-      instructions: moment.instructions - frame.start.instructions,
-      cycles: Math.round(moment.cycles - frame.start.cycles),
+      instructions: executed.instructions,
+      cycles: Math.round(executed.cycles),
     };
   }
 
-  end(moment: Moment): void {
-    for (const side of this.#tracks.keys()) this.#unwind(side, 0, moment);
+  end(moments: readonly Moment[]): void {
+    for (const moment of moments) {
+      for (const side of this.#of(moment.processor).tracks.keys()) this.#unwind(side, 0, moment);
+    }
     this.#line(this.#held);
     this.#line("]}");
   }

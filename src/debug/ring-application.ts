@@ -110,7 +110,7 @@ export class ApplicationWatch {
     const returnRip = this.#peek64(cpu, rsp);
     if (returnRip === null || this.#names.side(0, returnRip) !== "0 app") return;
     // Entered by SYSCALL or an exception, or called by kernel code on behalf of the application.
-    if (tracer.side !== "0 app") return;
+    if (tracer.side(cpu) !== "0 app") return;
     const site = this.#callSite(cpu, returnRip);
     const from: Place = { ...tracer.place(cpu, 0, site), side: "0 app" };
     const to: Place = { ...tracer.place(cpu, 0, cpu.rip), side: "0" };
@@ -130,7 +130,7 @@ export class ApplicationWatch {
   /** An address of the application to which the kernel returns; its own code may come there too. */
   #arrived(cpu: CpuState): void {
     const tracer = this.#tracer;
-    if (cpu.cpl !== 0 || tracer.side === "0 app") return;
+    if (cpu.cpl !== 0 || tracer.side(cpu) === "0 app") return;
     const rsp = cpu.gpr(Gpr.RSP);
     // Nothing that it returns from: the program, or a thread of it, begins.
     const cause = tracer.pending(cpu, cpu.rip, rsp) === null ? "jump" : "RET";

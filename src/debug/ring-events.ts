@@ -3,14 +3,22 @@ import type { CpuState } from "../cpu/state.ts";
 import type { Side } from "./ring-names.ts";
 import type { SymbolAt } from "./symbols.ts";
 
+/** On a processor: counts are its own. */
 export interface Moment {
+  readonly processor: number;
   /** Virtual nanoseconds since power-on. */
   readonly time: number;
   readonly instructions: number;
   /** By the timing model; as many as instructions without one. */
   readonly cycles: number;
-  /** The part of `time` that halted processors skipped. */
+  /** The part of `time` that the processor waited through. */
   readonly idle: number;
+}
+
+/** What was executed between two moments; what a thread that has changed processors executed is not known: 0. */
+export function executedBetween(start: Moment, end: Moment): { instructions: number; cycles: number } {
+  if (start.processor !== end.processor) return { instructions: 0, cycles: 0 };
+  return { instructions: end.instructions - start.instructions, cycles: end.cycles - start.cycles };
 }
 
 export interface Place {
@@ -62,5 +70,6 @@ export interface RingSink {
   transition(transition: Transition): void;
   /** A line of the guest's console. */
   console?(moment: Moment, text: string): void;
-  end(moment: Moment): void;
+  /** @param moments the last one of each processor */
+  end(moments: readonly Moment[]): void;
 }

@@ -1,6 +1,13 @@
 /** A ring trace as text, one aligned line for each transition, or as JSON, one object a line. */
 import { hex } from "./hex.ts";
-import type { Frame, Moment, Place, RingSink, Transition } from "./ring-events.ts";
+import {
+  executedBetween,
+  type Frame,
+  type Moment,
+  type Place,
+  type RingSink,
+  type Transition,
+} from "./ring-events.ts";
 import type { RingNames } from "./ring-names.ts";
 import { symbolText } from "./symbols.ts";
 
@@ -18,7 +25,7 @@ const seconds = (nanoseconds: number): string => (nanoseconds / 1e9).toFixed(9);
 /** What a frame that has ended says of itself. */
 function endText(frame: Frame, answer: string, moment: Moment, withCycles: boolean): string {
   const elapsed = duration(moment.time - frame.start.time);
-  const cycles = withCycles ? `, ${Math.round(moment.cycles - frame.start.cycles)} cycles` : "";
+  const cycles = withCycles ? `, ${Math.round(executedBetween(frame.start, moment).cycles)} cycles` : "";
   const took = `<${elapsed}${cycles}>`;
   if (frame.kind === "event") return `end of ${frame.name} ${took}`;
   return `${frame.name} = ${answer} ${took}`;
@@ -28,20 +35,31 @@ export class RingText implements RingSink {
   readonly #line: Line;
   readonly #withCycles: boolean;
   readonly #sideWidth: number;
+  readonly #processors: number;
 
-  /** @param withCycles a timing model counts cycles: they are shown in place of instructions */
-  constructor(line: Line, names: RingNames, withCycles: boolean) {
+  /**
+   * @param withCycles a timing model counts cycles: they are shown in place of instructions
+   * @param processors of the machine: of several each line says which
+   */
+  constructor(line: Line, names: RingNames, withCycles: boolean, processors = 1) {
     this.#line = line;
+    this.#processors = processors;
     this.#withCycles = withCycles;
     this.#sideWidth = names.hasApplication ? "0 app > 0 app".length : "3 > 0".length;
     const count = withCycles ? "cycles" : "instructions";
     const columns = ["ring".padEnd(this.#sideWidth), "by".padEnd(13), "from".padEnd(30), "   to".padEnd(33)];
-    line(`#${"seconds".padStart(13)} ${count.padStart(13)}  ${columns.join("  ")}  what`);
+    line(
+      `#${"seconds".padStart(13)} ${count.padStart(13)}  ${this.#processor("cpu")}${columns.join("  ")}  what`,
+    );
   }
 
-  #start({ time, instructions, cycles }: Moment): string {
+  #start({ time, instructions, cycles, processor }: Moment): string {
     const count = this.#withCycles ? Math.round(cycles) : instructions;
-    return `${seconds(time).padStart(14)} ${String(count).padStart(13)}  `;
+    return `${seconds(time).padStart(14)} ${String(count).padStart(13)}  ${this.#processor(processor)}`;
+  }
+
+  #processor(text: string | number): string {
+    return this.#processors === 1 ? "" : `${String(text).padStart(3)}  `;
   }
 
   #place({ rip, symbol }: Place): string {
@@ -68,14 +86,18 @@ export class RingText implements RingSink {
 export class RingJson implements RingSink {
   readonly #line: Line;
   readonly #withCycles: boolean;
+  readonly #processors: number;
 
-  constructor(line: Line, withCycles: boolean) {
+  /** @param processors of the machine: of several each object says which */
+  constructor(line: Line, withCycles: boolean, processors = 1) {
     this.#line = line;
     this.#withCycles = withCycles;
+    this.#processors = processors;
   }
 
-  #moment({ time, instructions, cycles }: Moment): object {
-    return { time, instructions, ...(this.#withCycles ? { cycles } : {}) };
+  #moment({ time, instructions, cycles, processor }: Moment): object {
+    const which = this.#processors === 1 ? {} : { processor };
+    return { time, instructions, ...(this.#withCycles ? { cycles } : {}), ...which };
   }
 
   #place({ side, cpl, rip, symbol }: Place): object {
@@ -108,12 +130,13 @@ export class RingJson implements RingSink {
   }
 
   #left(frame: Frame, { moment, result, answer }: Transition): object {
+    const { instructions, cycles } = executedBetween(frame.start, moment);
     return {
       ...{ kind: frame.kind, name: frame.name },
       ...(frame.kind === "event" ? {} : { result: `0x${result.toString(16)}`, text: answer }),
       elapsed: moment.time - frame.start.time,
-      ...(this.#withCycles ? { elapsedCycles: moment.cycles - frame.start.cycles } : {}),
-      elapsedInstructions: moment.instructions - frame.start.instructions,
+      ...(this.#withCycles ? { elapsedCycles: cycles } : {}),
+      elapsedInstructions: instructions,
     };
   }
 

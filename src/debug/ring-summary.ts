@@ -2,7 +2,7 @@
 
 import { errorName } from "./linux-errno.ts";
 import { plainTable } from "./plain-table.ts";
-import type { Frame, Moment, RingSink, Transition } from "./ring-events.ts";
+import { executedBetween, type Frame, type Moment, type RingSink, type Transition } from "./ring-events.ts";
 import { duration } from "./ring-lines.ts";
 import type { RingNames } from "./ring-names.ts";
 
@@ -73,8 +73,9 @@ function addTo(
   const time = end.moment.time - start.time;
   total.ended++;
   total.time += time;
-  total.instructions += end.moment.instructions - start.instructions;
-  total.cycles += end.moment.cycles - start.cycles;
+  const executed = executedBetween(start, end.moment);
+  total.instructions += executed.instructions;
+  total.cycles += executed.cycles;
   total.minimum = Math.min(total.minimum, time);
   total.maximum = Math.max(total.maximum, time);
   if (frame.kind === "system call" && errorName(end.result) !== undefined) total.errors++;
@@ -90,8 +91,9 @@ export class RingSummary implements RingSink {
     call: new Map<string, Total>(),
     event: new Map<string, Total>(),
   };
-  #last: Moment = { time: 0, instructions: 0, cycles: 0, idle: 0 };
-  #side = "0";
+  /** By processor: its last transition, and the side that it came to. */
+  readonly #last: Moment[] = [];
+  readonly #side: string[] = [];
 
   /** @param timing name of the timing model, "none" without one */
   constructor(names: RingNames, timing: string) {
@@ -110,18 +112,19 @@ export class RingSummary implements RingSink {
 
   /** What has passed since the last transition was spent on the side that it came to. */
   #spend(moment: Moment): void {
-    const total = this.#sideTotal(this.#side);
-    const last = this.#last;
+    const { processor } = moment;
+    const total = this.#sideTotal(this.#side[processor] ?? "0");
+    const last = this.#last[processor] ?? { time: 0, instructions: 0, cycles: 0, idle: 0 };
     total.time += moment.time - last.time;
     total.idle += moment.idle - last.idle;
     total.instructions += moment.instructions - last.instructions;
     total.cycles += moment.cycles - last.cycles;
-    this.#last = moment;
+    this.#last[processor] = moment;
   }
 
   transition({ moment, cause, from, to, enters, leaves, result }: Transition): void {
     this.#spend(moment);
-    this.#side = to.side;
+    this.#side[moment.processor] = to.side;
     if (from.side !== to.side) this.#sideTotal(to.side).arrivals++;
     const detail = enters !== null && cause.startsWith("interrupt") ? enters.detail : "";
     const key = `${from.side} ${to.side} ${cause} ${detail}`;
@@ -133,8 +136,8 @@ export class RingSummary implements RingSink {
     if (leaves !== null) addTo(this.#totals[leaves.kind], leaves, { moment, result });
   }
 
-  end(moment: Moment): void {
-    this.#spend(moment);
+  end(moments: readonly Moment[]): void {
+    for (const moment of moments) this.#spend(moment);
   }
 
   report(): RingReport {
@@ -144,7 +147,10 @@ export class RingSummary implements RingSink {
           .sort(([, a], [, b]) => b.time - a.time || b.count - a.count)
           .map(([name, total]) => [name, { ...total, minimum: total.ended === 0 ? 0 : total.minimum }]),
       );
-    const { time, instructions, cycles } = this.#last;
+    // Of several processors time is the same, and the rest adds up.
+    const time = Math.max(0, ...this.#last.map((moment) => moment.time));
+    const instructions = this.#last.reduce((sum, moment) => sum + moment.instructions, 0);
+    const cycles = this.#last.reduce((sum, moment) => sum + moment.cycles, 0);
     return {
       timing: this.#timing,
       ...{ time, instructions },
@@ -181,6 +187,7 @@ export class RingSummary implements RingSink {
       const aligns = head.map((_, i) => (i < left ? "left" : "right"));
       lines.push(...(await plainTable(head, aligns, rows)));
     };
+    const wholeTime = Object.values(report.rings).reduce((sum, { time }) => sum + time, 0);
     const cycleHead = timed ? ["Cycles"] : [];
     await table(
       ["Ring", "Arrivals", "Instructions", ...cycleHead, "Time", "of it idle", "Share"],
@@ -192,7 +199,7 @@ export class RingSummary implements RingSink {
         ...(timed ? [count(total.cycles)] : []),
         duration(total.time),
         duration(total.idle),
-        `${((100 * total.time) / Math.max(1, report.time)).toFixed(1)} %`,
+        `${((100 * total.time) / Math.max(1, wholeTime)).toFixed(1)} %`,
       ]),
     );
     await table(

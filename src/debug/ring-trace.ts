@@ -57,9 +57,10 @@ export class RingTracer implements SystemObserver {
   readonly #sinks: readonly RingSink[];
   readonly #frames = new PendingFrames<Frame>();
   readonly #sources = new Map<number, string>();
-  #delivery: Delivery | null = null;
-  /** Who runs, as the last transition has left it. */
-  #side: Side = "0";
+  /** By processor. */
+  readonly #deliveries: (Delivery | null)[];
+  /** Who runs, as the last transition has left it, by processor. */
+  readonly #sides: Side[];
   /** Called after each transition. */
   onTransition: ((cpu: CpuState) => void) | null = null;
   /** Told of each call of the kernel by such an application: where it returns to. */
@@ -69,23 +70,26 @@ export class RingTracer implements SystemObserver {
     this.#machine = machine;
     this.#names = names;
     this.#sinks = sinks;
+    this.#deliveries = machine.states.map(() => null);
+    this.#sides = machine.states.map(() => "0");
     const { cpl, rip } = machine.states[0]!;
     // Where execution begins: boot code before paging has no names and is no application.
-    if (names.find(rip) !== null) this.#side = names.side(cpl, rip);
+    if (names.find(rip) !== null) this.#sides[0] = names.side(cpl, rip);
   }
 
-  get side(): Side {
-    return this.#side;
+  side(cpu: CpuState): Side {
+    return this.#sides[cpu.index]!;
   }
 
-  moment(): Moment {
+  moment({ index }: CpuState): Moment {
     const machine = this.#machine;
+    const runs = machine.platform.clock.currentTime !== null && machine.current.index === index;
     return {
+      processor: index,
       time: machine.time,
-      instructions:
-        machine.instructions + (machine.platform.clock.currentTime === null ? 0 : machine.processor.executed),
-      cycles: machine.cycles,
-      idle: machine.idleTime,
+      instructions: machine.instructionsOf[index]! + (runs ? machine.processor.executed : 0),
+      cycles: machine.cyclesOf(index),
+      idle: machine.idleTimeOf[index]!,
     };
   }
 
@@ -101,8 +105,8 @@ export class RingTracer implements SystemObserver {
     const detail =
       kind === "fault" ? faultDetail(cpu, vector, error) : kind === "interrupt" ? this.#source(vector) : "";
     // A fault during the delivery of another event: both are told.
-    const earlier = this.#delivery;
-    this.#delivery =
+    const earlier = this.#deliveries[cpu.index]!;
+    this.#deliveries[cpu.index] =
       earlier === null
         ? { name, detail, rsp: cpu.gpr(Gpr.RSP) }
         : {
@@ -133,8 +137,8 @@ export class RingTracer implements SystemObserver {
     const origin = this.place(cpu, from, source);
     const target = this.place(cpu, to, cpu.rip);
     this.#follow(cpu, origin);
-    const delivery = this.#delivery;
-    this.#delivery = null;
+    const delivery = this.#deliveries[cpu.index]!;
+    this.#deliveries[cpu.index] = null;
     if (RETURNS.has(cause)) {
       this.leave(cpu, cause, origin, target, cpu.gpr(Gpr.RSP));
     } else if (cause === "SYSCALL") {
@@ -145,7 +149,7 @@ export class RingTracer implements SystemObserver {
       // A task switch neither enters nor returns: the task that is left goes on where it was.
       const frame =
         cause === "event" && delivery !== null
-          ? this.#frame("event", delivery.name, delivery.detail, origin, cpu.rip, null)
+          ? this.#frame(cpu, "event", delivery.name, delivery.detail, origin, cpu.rip, null)
           : null;
       if (frame !== null) this.#frames.enter(cpu, delivery!.rsp, frame);
       const name = cause === "event" ? (delivery?.name ?? "event") : cause;
@@ -160,7 +164,7 @@ export class RingTracer implements SystemObserver {
     let frame: Frame | null = null;
     if (stack.length === 24) {
       const view = new DataView(stack.buffer, stack.byteOffset, 24);
-      frame = this.#frame("call", "call gate", "", from, cpu.rip, view.getBigUint64(0, true));
+      frame = this.#frame(cpu, "call", "call gate", "", from, cpu.rip, view.getBigUint64(0, true));
       this.#frames.enter(cpu, from.cpl === to.cpl ? rsp + 16n : view.getBigUint64(16, true), frame);
     }
     this.#emit(cpu, "call gate", from, to, frame, null, null);
@@ -185,7 +189,7 @@ export class RingTracer implements SystemObserver {
     const registers = ARGUMENTS.map((register) => cpu.gpr(register));
     const peek = (address: bigint, length: number) => this.#peek(cpu, address, length);
     const name = systemCallName(number);
-    const frame = this.#frame("system call", name, "", from, to.rip!, returnRip, number, registers);
+    const frame = this.#frame(cpu, "system call", name, "", from, to.rip!, returnRip, number, registers);
     this.#frames.enter(cpu, returnRsp, frame);
     this.#enteredKernel(from, returnRip);
     this.#emit(cpu, cause, from, to, frame, null, () => systemCallText(number, registers, peek));
@@ -193,7 +197,7 @@ export class RingTracer implements SystemObserver {
 
   /** A call of one of the kernel's functions. */
   enterCall(cpu: CpuState, name: string, from: Place, to: Place, returnRip: bigint, returnRsp: bigint): void {
-    const frame = this.#frame("call", name, "", from, to.rip!, returnRip);
+    const frame = this.#frame(cpu, "call", name, "", from, to.rip!, returnRip);
     this.#frames.enter(cpu, returnRsp, frame);
     this.#enteredKernel(from, returnRip);
     this.#emit(cpu, "CALL", from, to, frame, null, () => `${name}()`);
@@ -206,7 +210,7 @@ export class RingTracer implements SystemObserver {
   /** Control comes to `to`, and RSP is then `rsp`. `from` null: by an instruction that was not seen. */
   leave(cpu: CpuState, cause: string, from: Place | null, to: Place, rsp: bigint): void {
     const frame = this.#frames.take(cpu, to.rip!, rsp);
-    const origin = from ?? { side: this.#side, cpl: cpu.cpl, rip: null, symbol: null };
+    const origin = from ?? { side: this.side(cpu), cpl: cpu.cpl, rip: null, symbol: null };
     this.#emit(cpu, cause, origin, to, null, frame, null);
   }
 
@@ -216,6 +220,7 @@ export class RingTracer implements SystemObserver {
   }
 
   #frame(
+    cpu: CpuState,
     kind: Frame["kind"],
     name: string,
     detail: string,
@@ -225,13 +230,13 @@ export class RingTracer implements SystemObserver {
     number: number | null = null,
     registers: readonly bigint[] = [],
   ): Frame {
-    return { kind, name, detail, number, registers, start: this.moment(), from, returnRip, entry };
+    return { kind, name, detail, number, registers, start: this.moment(cpu), from, returnRip, entry };
   }
 
   /** A change of sides that nothing has told of: near returns and jumps between kernel and application. */
   #follow(cpu: CpuState, origin: Place): void {
-    if (origin.side === this.#side) return;
-    const from: Place = { side: this.#side, cpl: origin.cpl, rip: null, symbol: null };
+    if (origin.side === this.side(cpu)) return;
+    const from: Place = { side: this.side(cpu), cpl: origin.cpl, rip: null, symbol: null };
     this.#emit(cpu, "unseen", from, origin, null, null, null);
   }
 
@@ -244,9 +249,9 @@ export class RingTracer implements SystemObserver {
     leaves: Frame | null,
     call: (() => string) | null,
   ): void {
-    this.#side = to.side;
+    this.#sides[cpu.index] = to.side;
     const transition: Transition = {
-      ...{ moment: enters?.start ?? this.moment(), cause, from, to, enters, leaves, call, cpu },
+      ...{ moment: enters?.start ?? this.moment(cpu), cause, from, to, enters, leaves, call, cpu },
       result: cpu.gpr(Gpr.RAX),
       answer: leaves === null ? "" : this.#answer(cpu, leaves),
       space: addressSpace(cpu),
@@ -265,12 +270,12 @@ export class RingTracer implements SystemObserver {
   // ---- The console, and the end -------------------------------------------------------------------------
 
   console(text: string): void {
-    const moment = this.moment();
+    const moment = this.moment(this.#machine.current);
     for (const sink of this.#sinks) sink.console?.(moment, text);
   }
 
   end(): void {
-    const moment = this.moment();
-    for (const sink of this.#sinks) sink.end(moment);
+    const moments = this.#machine.states.map((cpu) => this.moment(cpu));
+    for (const sink of this.#sinks) sink.end(moments);
   }
 }

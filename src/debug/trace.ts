@@ -27,7 +27,7 @@ export interface Traces {
   finish(): void;
 }
 
-/** Starts every line: the kind and how many instructions were executed before. */
+/** Starts every line: the kind, how many instructions were executed before, and of several processors which. */
 export type LineStart = () => string;
 
 /**
@@ -35,7 +35,11 @@ export type LineStart = () => string;
  * 63 instructions before.
  */
 function lineStart(machine: Machine, kind: TraceKind): LineStart {
-  return () => `${kind.padEnd(4)} ${String(machine.instructions + machine.processor.executed).padStart(12)} `;
+  const several = machine.states.length > 1;
+  return () => {
+    const count = String(machine.instructions + machine.processor.executed).padStart(12);
+    return `${kind.padEnd(4)} ${count} ${several ? `cpu ${machine.current.index} `.padEnd(7) : ""}`;
+  };
 }
 
 /** Attaches traces to a machine that does not run yet. A kind may appear in one request only. */

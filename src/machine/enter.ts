@@ -16,9 +16,14 @@ const loaded = ({ selector, attributes, base, limit }: SegmentState): SegmentReg
   isNull: false,
 });
 
+/** What firmware leaves in every processor. */
+export function leaveAsFirmware(core: Core, cpu: CpuState): void {
+  setFirmwareMtrrs(core, cpu, RAM_LIMIT);
+}
+
 export function enterImage(core: Core, cpu: CpuState, entry: EntryState): void {
   resetCpu(core, cpu, "power-up");
-  setFirmwareMtrrs(core, cpu, RAM_LIMIT);
+  leaveAsFirmware(core, cpu);
   // The whole of RAX to RDI: what the protocol does not name is zero.
   for (let register = 0; register < 8; register++) cpu.setGpr(register, 0n);
   for (const [name, value] of Object.entries(entry.registers)) {

@@ -3,91 +3,54 @@
  * the command line uses nothing else.
  *
  * Virtual time is one nanosecond an instruction, or what a timing model says, plus the time that idle processors
- * skip. Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
+ * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
-import type { SystemObserver, TimeSource } from "../cpu/core.ts";
+import type { SystemObserver } from "../cpu/core.ts";
 import { figuresUsed, forgetFigures, UNITS_PER_CYCLE } from "../cpu/cost.ts";
 import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
 import { helpers } from "../cpu/helpers.ts";
+import { MAX_CPUS } from "../cpu/layout.ts";
 import type { ProcessorSide } from "../cpu/outside.ts";
 import { Processor } from "../cpu/processor.ts";
 import { definitions } from "../cpu/semantics/index.ts";
 import { Stop } from "../cpu/slice.ts";
 import { CpuState } from "../cpu/state.ts";
 import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
-import { resetCpu, setIdentity } from "../cpu/system/index.ts";
+import { Activity, activity, resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
-import { enterImage } from "./enter.ts";
+import { enterImage, leaveAsFirmware } from "./enter.ts";
+import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
+import { QUANTUM } from "./turns.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
+export type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 export type { ImageInfo };
-
-export interface MachineOptions {
-  /** Guest RAM in bytes, a multiple of 4 KiB; 512 MiB unless given. */
-  readonly memory?: number;
-  /** Processor model, as `--cpu` takes it, e.g. "x86-64-v2,-smap". */
-  readonly cpu?: string;
-  /** Timing model, by a name of `TIMING_MODELS` (src/timing); "none" unless given. */
-  readonly timing?: string;
-  /** Seed of RDRAND and RDSEED. */
-  readonly seed?: bigint;
-  /** The real-time clock's date at power-on, seconds since 1970 UTC. */
-  readonly startDate?: number;
-  /** Bytes that the guest writes to COM1. */
-  readonly onConsole?: (byte: number) => void;
-  /** Bytes that the guest writes to the debug port E9h. */
-  readonly onDebugByte?: (byte: number) => void;
-  /** Something this machine does not know was asked of it: one call for each distinct message. */
-  readonly onUnknown?: (message: string) => void;
-}
-
-export interface LoadRequest {
-  readonly image: Uint8Array;
-  readonly commandLine?: string;
-  readonly initrd?: Uint8Array;
-}
-
-/** Why `run` came back. */
-export type StopReason =
-  | { readonly kind: "power-off" }
-  | { readonly kind: "reset"; readonly source: string }
-  | { readonly kind: "debug-exit"; readonly status: number }
-  | { readonly kind: "triple-fault" }
-  /** Halted with nothing that could ever wake it. */
-  | { readonly kind: "halted" }
-  | { readonly kind: "instruction-limit" }
-  /** `stop()` was called. */
-  | { readonly kind: "stopped" };
-
-export interface RunOptions {
-  /** Stop once this many instructions have been executed since power-on (a block may exceed it). */
-  readonly maxInstructions?: number;
-  /**
-   * `run` only: called between two slices, every 20 ms of wall time or so, when the host's event loop has run.
-   * The guest waits for what it returns. The guest's time is not disturbed: slices end by virtual time alone.
-   */
-  readonly onYield?: () => Promise<void> | undefined;
-  /**
-   * `run` only: the machine is idle and about to skip `nanoseconds` of virtual time, `Infinity` when only
-   * input could wake it. The result says how many pass now: fewer let input in earlier; `Infinity` for
-   * `Infinity` ends the run as "halted". Without it everything is skipped at once.
-   */
-  readonly onIdle?: (nanoseconds: number) => Promise<number>;
-}
 
 /** Longest stay in emitted code: code that V8 has optimised meanwhile is entered at the next call. */
 const SLICE = 100_000;
 /** The least that an instruction costs with a timing model, roughly: an instruction limit is approached with it. */
 const LEAST_UNITS = UNITS_PER_CYCLE / 8;
+/**
+ * A processor that executes PAUSE waits for another one: it gives its turn away, but not before it has spent these
+ * nanoseconds of it. Else turns would be dearest where all of them wait for time to pass.
+ */
+const SHORTEST_SPIN = 500;
 /** Wall time between two chances for the host's event loop, ms. */
 const YIELD_MS = 20;
+
+/** @throws RangeError that names the quantity */
+function wholeNumber(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${name}: expected a whole number from ${least} to ${most}, found ${value}`);
+}
 
 export class Machine {
   readonly model: CpuModel;
@@ -103,24 +66,31 @@ export class Machine {
 
   /** Instructions executed since power-on. */
   instructions = 0;
-  /** Virtual nanoseconds that halted processors skipped. */
+  /** Of them, those of each processor. */
+  readonly instructionsOf: number[];
+  /** Virtual nanoseconds that were skipped because every processor waited. */
   idleTime = 0;
+  /** Virtual nanoseconds that each processor waited through in HLT or MWAIT, or for its start; `idleTime` included. */
+  readonly idleTimeOf: number[];
 
   readonly #options: MachineOptions;
-  readonly #pace: Pace;
   /** The timing model counts: budgets are in its units. */
   readonly #timed: boolean;
-  /** What the processor spent up to the running slice: instructions, or units. */
-  #spent = 0;
+  /** What each processor spent up to the running slice: instructions, or units. */
+  readonly #spent: number[];
+  readonly #time: VirtualTime;
+  /** Units of the budget. */
+  readonly #quantum: number;
+  /** The processor in its turn waits for another. */
+  #yields = false;
   #stop: StopReason | null = null;
-  #sliceStart = 0;
-  /** The last slice ended because the processor waits. */
+  #current: CpuState;
+  /** Every processor waits. */
   #isIdle = false;
-  readonly #tscOffset: bigint[] = [];
 
   /**
-   * @throws RangeError for a memory size that no machine has; CpuModelError or TimingModelError for an unknown
-   * model.
+   * @throws RangeError for a memory size, number of processors or quantum that no machine has; CpuModelError or
+   * TimingModelError for an unknown model.
    */
   constructor(options: MachineOptions = {}) {
     this.#options = options;
@@ -134,13 +104,24 @@ export class Machine {
     this.timing = timingModel(options.timing ?? "none");
     const costs = this.timing.costs;
     this.#timed = costs !== null;
-    this.#pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
+    const pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
     const pages = PhysicalMemory.wasmPages(memorySize);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
     this.memory.map(VGA_WINDOW.base, VGA_WINDOW.length, "hole");
-    const processors = 1;
+    const processors = wholeNumber("processors", options.cpus ?? 1, 1, MAX_CPUS);
+    const quantum = wholeNumber(
+      "quantum",
+      options.quantum ?? QUANTUM.unlessGiven,
+      QUANTUM.least,
+      QUANTUM.most,
+    );
+    this.#quantum = pace.units(quantum);
+    this.instructionsOf = Array<number>(processors).fill(0);
+    this.idleTimeOf = Array<number>(processors).fill(0);
+    this.#spent = Array<number>(processors).fill(0);
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
+    this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
     this.platform = createPlatform({
       processors,
@@ -159,6 +140,7 @@ export class Machine {
       },
     });
     const port = this.platform.processorPort;
+    this.#time = new VirtualTime(this.platform.clock, pace, () => this.processor.spent);
     this.mmu = new Mmu(this.memory, port, this.states, {
       physicalAddressBits: this.model.physicalBits,
       gigabytePages: this.model.features.has("pdpe1gb"),
@@ -169,12 +151,13 @@ export class Machine {
       rows: ROWS,
       definitions,
       helpers,
-      features: this.model.features,
+      features:
+        processors > 1 ? new Set([...this.model.features, "several-processors"]) : this.model.features,
       mmu: this.mmu,
       linear: this.mmu,
       translation: this.mmu,
       port,
-      time: this.#timeSource(),
+      time: this.#time,
       log,
       ...(costs === null ? {} : { costs }),
     });
@@ -185,7 +168,7 @@ export class Machine {
     setIdentity(this.processor, {
       model: this.model,
       processors,
-      tscHz: this.#pace.tscHz,
+      tscHz: pace.tscHz,
       crystalHz: LOCAL_APIC_TIMER_HZ,
       seed: options.seed ?? 0n,
     });
@@ -194,7 +177,14 @@ export class Machine {
     const { clock } = this.platform;
     clock.onEarlierDeadline = (deadline) => {
       if (clock.currentTime === null) return;
-      this.processor.shortenSlice(this.#pace.units(deadline - clock.currentTime()));
+      this.processor.shortenSlice(this.#time.unitsUntil(deadline));
+    };
+    this.processor.onPause = () => {
+      const { turns } = this.#time;
+      if (turns.sharing === 1) return;
+      if (turns.turnSpent(this.processor.spent) < this.#time.units(SHORTEST_SPIN)) return;
+      this.#yields = true;
+      this.processor.interruptSlice();
     };
     this.reset();
     port.connect(this.#processorSide());
@@ -211,42 +201,31 @@ export class Machine {
     this.processor.interruptSlice();
   }
 
-  #timeSource(): TimeSource {
-    // The time-stamp counter follows virtual time: at 1 GHz, or the timing model's frequency.
-    const ticks = () => {
-      const { clock } = this.platform;
-      if (clock.currentTime === null) return this.#pace.ticks(clock.now(), 0);
-      return this.#pace.ticks(this.#sliceStart, this.processor.spent);
-    };
+  #processorSide(): ProcessorSide {
     return {
-      tsc: (cpu) => BigInt.asUintN(64, ticks() + (this.#tscOffset[cpu.index] ?? 0n)),
-      setTsc: (cpu, value) => {
-        this.#tscOffset[cpu.index] = value - ticks();
-      },
+      onInterruptLine: (cpu) => this.#interruptLine(cpu),
+      timeOfTsc: (cpu, low, high) => this.#time.timeOfTsc(cpu, low, high),
+      onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
     };
   }
 
-  #processorSide(): ProcessorSide {
-    return {
-      onInterruptLine: (cpu) => this.processor.noteEvent(cpu),
-      timeOfTsc: (cpu, low, high) => {
-        const tsc = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-        const time = this.#pace.timeOfTicks(tsc - (this.#tscOffset[cpu] ?? 0n));
-        if (time < 0n) return 0;
-        return time > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(time);
-      },
-      onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
-    };
+  #interruptLine(cpu: number): void {
+    this.processor.noteEvent(cpu);
+    // One that runs alone, and may for long, makes room for another that it, or a device, has woken.
+    const { turns } = this.#time;
+    if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
+    if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
   }
 
   /** Power-on state of every processor and device; memory keeps its contents. */
   reset(): void {
     this.platform.reset();
-    this.#pace.reset();
+    this.#time.reset();
     for (const cpu of this.states) {
-      this.#tscOffset[cpu.index] = 0n;
       cpu.setU64(MSR_TSC_ADJUST, 0n);
       resetCpu(this.processor, cpu, "power-up");
+      // The bootstrap processor is the first (SDM vol. 3A 9.4).
+      if (cpu.index !== 0) waitForStartup(cpu);
     }
     this.processor.code.flush();
     this.#stop = null;
@@ -269,7 +248,13 @@ export class Machine {
     );
     installFirmware(firmwareOptions(this.states.length), memory);
     enterImage(this.processor, this.states[0]!, entry);
+    for (const cpu of this.states.slice(1)) leaveAsFirmware(this.processor, cpu);
     return entry;
+  }
+
+  /** The processor in its turn, or that has had the last. */
+  get current(): CpuState {
+    return this.#current;
   }
 
   /** Virtual nanoseconds since power-on. */
@@ -278,13 +263,19 @@ export class Machine {
   }
 
   /**
-   * Cycles that the processor executed since power-on, by the timing model; idle time is not among them. Without a
+   * Cycles that the processors executed since power-on, by the timing model; idle time is not among them. Without a
    * model, one for each instruction. Exact between instructions while single-stepping, and for observers: there the
    * instruction that they are told of is not yet among them, but what it has been charged so far is.
    */
   get cycles(): number {
-    const running = this.platform.clock.currentTime === null ? 0 : this.processor.spent;
-    return (this.#spent + running) / (this.#timed ? UNITS_PER_CYCLE : 1);
+    return this.states.reduce((sum, { index }) => sum + this.cyclesOf(index), 0);
+  }
+
+  /** Of `cycles`, those of one processor. */
+  cyclesOf(index: number): number {
+    const { processor, platform } = this;
+    const runs = platform.clock.currentTime !== null && this.#current.index === index;
+    return (this.#spent[index]! + (runs ? processor.spent : 0)) / (this.#timed ? UNITS_PER_CYCLE : 1);
   }
 
   /** The figures of the timing model that what was executed since `forgetFigures` has cost. */
@@ -344,7 +335,24 @@ export class Machine {
     }
   }
 
-  /** One stay in the processor. */
+  /** The processors that have something to execute. One by itself finds out by executing. */
+  #awake(): number[] {
+    if (this.states.length === 1) return [0];
+    return this.states.filter((cpu) => this.processor.awake(cpu)).map((cpu) => cpu.index);
+  }
+
+  /** Begins a round of turns. `false`: every processor waits. */
+  #beginRound(): boolean {
+    const awake = this.#awake();
+    if (awake.length === 0) return false;
+    // By itself a processor may run until something happens; a line that MWAIT watches has to be looked at.
+    const alone = awake.length === 1 && !this.states.some((cpu) => activity(cpu) === Activity.MWAIT);
+    const length = alone ? Number.POSITIVE_INFINITY : this.#quantum;
+    this.#time.turns.begin(awake, this.platform.clock.now(), length);
+    return true;
+  }
+
+  /** One stay in a processor: its turn, or a part of it. */
   #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
     const { clock } = this.platform;
     this.#isIdle = false;
@@ -352,23 +360,30 @@ export class Machine {
     if (this.#stop) return this.#takeStop();
     const left = maxInstructions - this.instructions;
     if (left <= 0) return { kind: "instruction-limit" };
-    const now = clock.now();
-    const deadline = clock.nextDeadline();
+    const { turns } = this.#time;
+    if (!turns.active && !this.#beginRound()) {
+      this.#isIdle = true;
+      return null;
+    }
     const scale = this.#timed ? UNITS_PER_CYCLE : 1;
     const limit = this.#timed ? left * LEAST_UNITS : left;
-    const pause = deadline === null ? Number.POSITIVE_INFINITY : this.#pace.units(deadline - now);
-    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause));
-    this.#sliceStart = now;
-    clock.currentTime = () => this.#sliceStart + this.#pace.nanoseconds(this.processor.spent);
-    const stop = this.processor.execute(this.states[0]!, budget);
-    clock.currentTime = null;
-    const { spent } = this.processor;
-    this.instructions += this.processor.executed;
-    this.#spent += spent;
-    clock.advanceTo(now + this.#pace.pass(spent));
+    const pause = this.#time.unitsUntil(clock.nextDeadline());
+    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause, turns.left));
+    const cpu = this.states[turns.processor]!;
+    this.#current = cpu;
+    this.#yields = false;
+    this.#time.beginSlice();
+    const stop = this.processor.execute(cpu, budget);
+    const { spent, executed } = this.processor;
+    this.instructions += executed;
+    this.instructionsOf[cpu.index]! += executed;
+    this.#spent[cpu.index]! += spent;
+    // A round of one is a slice, so that others who were woken meanwhile come into the next.
+    const round = this.#time.endSlice(stop === Stop.IDLE || this.#yields || turns.sharing === 1);
+    for (const { index } of this.states) if (!turns.has(index)) this.idleTimeOf[index]! += round;
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
-    this.#isIdle = stop === Stop.IDLE;
+    this.#isIdle = stop === Stop.IDLE && this.states.length === 1;
     return null;
   }
 
@@ -385,6 +400,7 @@ export class Machine {
     if (nanoseconds === Number.POSITIVE_INFINITY) return { kind: "halted" };
     const { clock } = this.platform;
     this.idleTime += nanoseconds;
+    for (const { index } of this.states) this.idleTimeOf[index]! += nanoseconds;
     clock.advanceTo(clock.now() + nanoseconds);
     return null;
   }

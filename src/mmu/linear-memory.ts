@@ -4,7 +4,7 @@
  */
 import { Access, type LinearMemory } from "../cpu/core.ts";
 import { Fault } from "../cpu/fault.ts";
-import { MODE, TLB_KEY, TLB_READ, TLB_WRITE } from "../cpu/layout.ts";
+import { MODE, RAM, TLB_KEY, TLB_READ, TLB_WRITE } from "../cpu/layout.ts";
 import { Mode } from "../cpu/modes.ts";
 import type { OperandAccess } from "./operand-access.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
@@ -66,6 +66,12 @@ export class LinearAccess implements LinearMemory {
     this.#begin(address, access);
     if (!this.#operands.transfer(bytes, this.#lo, this.#hi, Access.WRITE, this.#key, this.#wrap, alignment))
       this.#throw();
+  }
+
+  hostLine(address: bigint): number {
+    const host = this.#hostForRead(address & ~63n, 1, Access.READ);
+    // What a device gives has been put into the processor's block.
+    return host >= RAM ? host : 0;
   }
 
   probeWrite(address: bigint, length: number, access: number = Access.WRITE, alignment = 1): void {

@@ -81,7 +81,11 @@ export class Mmu implements LinearMemory, Translation {
     return this.#operands.context.cpu;
   }
   set current(cpu: CpuState) {
-    this.#operands.context = this.#contexts[cpu.index];
+    const context = this.#contexts[cpu.index];
+    if (context === this.#operands.context) return;
+    // A store whose instruction faulted before `commit` is the other processor's.
+    if (this.#operands.pending !== 0) this.#operands.cancel();
+    this.#operands.context = context;
   }
 
   /** Follows walks, faults and flushes. */
@@ -154,6 +158,9 @@ export class Mmu implements LinearMemory, Translation {
   }
   writeBytes(address: bigint, bytes: Uint8Array, access?: number, alignment?: number): void {
     this.#linear.writeBytes(address, bytes, access, alignment);
+  }
+  hostLine(address: bigint): number {
+    return this.#linear.hostLine(address);
   }
   probeWrite(address: bigint, length: number, access?: number, alignment?: number): void {
     this.#linear.probeWrite(address, length, access, alignment);

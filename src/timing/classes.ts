@@ -13,7 +13,7 @@ const byCondition = (prefix: string) => CONDITIONS.map((name) => prefix + name).
 const MNEMONICS: Readonly<Partial<Record<InstructionFigure, string>>> = {
   alu: "ADD OR AND SUB XOR CMP TEST INC DEC NEG NOT LEA CBW CWD ANDN BLSR BLSMSK BLSI BEXTR BZHI",
   move: "MOV MOVSXD MOVZX MOVSX MOVBE MOVNTI",
-  nop: "NOP",
+  nop: "NOP PAUSE",
   carry: "ADC SBB ADCX ADOX",
   shift: "BSWAP RORX",
   "shift-cl": "SHLX SARX SHRX",

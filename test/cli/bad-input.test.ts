@@ -122,6 +122,8 @@ describe("options", () => {
     [["--memory", "1.3K"], "--memory", /expected/],
     [["--memory=-1M"], "--memory", /expected/],
     [["--memory", "1G", "--memory", "2G"], "--memory", /expected one value, found "1G" and "2G"/],
+    [["--cpus", "17"], "--cpus", /expected a whole number from 1 to 16, found "17"/],
+    [["--cpus", "2", "--quantum", "10"], "--quantum", /expected a time from 1us to 1ms/],
     [["--cpu", "pentium"], "--cpu", /known models are x86-64-v2/],
     [["--cpu", "x86-64-v2,+nothing"], "--cpu", /unknown CPU feature "nothing"/],
     [["--timeout", "soon"], "--timeout", /expected a time/],

@@ -99,6 +99,16 @@ describe("exit codes", () => {
     expect(stderr).toMatch(/the guest halted and nothing can wake it/);
   });
 
+  test("70 on a triple fault of any processor, with the registers of that one", async () => {
+    const options = ["--cpus", "2", "--trace", "int", "--stats"];
+    const { code, stderr } = await boot(image(g.tripleFaultElsewhere), options);
+    expect(code).toBe(70);
+    expect(stderr).toMatch(/^int +\d+ cpu 1 +#UD at 0800:0*5 /m);
+    expect(stderr).toMatch(/^Processor 1\nRAX=/m);
+    expect(stderr).toMatch(/^CS *=0800 /m);
+    expect(stderr).toMatch(/^Processor 1: instructions +\d$/m);
+  });
+
   test("70 on a triple fault, with registers, CR2 and the code around RIP", async () => {
     const { code, stderr } = await boot(image(g.print("hello world!"), g.spin(10), g.tripleFault));
     expect(code).toBe(70);

@@ -33,7 +33,7 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 
 /** Signs of a kernel that is not content with its machine. */
 const COMPLAINTS =
-  /WARNING|BUG:|Oops|Call Trace|unchecked MSR|panic|segfault|lockup|stall|\[Firmware (Bug|Warn)/i;
+  /WARNING|BUG:|Oops|Call Trace|unchecked MSR|panic|segfault|lockup|stall|TSC warp|\[Firmware (Bug|Warn)/i;
 
 describe.skipIf(!available).each(["cloud", "generic"])("Debian's %s kernel", (kernel) => {
   let run: Awaited<ReturnType<typeof boot>>;
@@ -87,6 +87,60 @@ describe.skipIf(!available)("Debian's cloud kernel", () => {
     expect(second.console).toEqual(first.console);
     expect(second.report.instructions).toBe(first.report.instructions);
     expect(second.report.registers).toEqual(first.report.registers);
+  });
+
+  describe("with four processors", () => {
+    let runs: Awaited<ReturnType<typeof boot>>[];
+    beforeAll(async () => {
+      runs = [await boot("cloud", "script", "--cpus", "4"), await boot("cloud", "script", "--cpus", "4")];
+    }, 20 * MINUTES);
+
+    test("starts all of them and powers off", () => {
+      const [{ console: lines, report }] = runs as [(typeof runs)[0]];
+      expect(lines.filter((line) => line.includes("smp: Brought up 1 node, 4 CPUs"))).toHaveLength(1);
+      expect(lines.filter((line) => /^processor\t: /.test(line))).toHaveLength(4);
+      expect(lines).toContain("script: end");
+      expect(report.reason).toBe("power-off");
+    });
+
+    test("complains about nothing", () => {
+      expect(runs[0]!.console.filter((line) => COMPLAINTS.test(line))).toEqual([]);
+      expect(runs[0]!.report.unknown).toEqual({});
+    });
+
+    test("uses each of them", () => {
+      const { processors, instructions } = runs[0]!.report;
+      const counts: number[] = processors.map(
+        (processor: { instructions: number }) => processor.instructions,
+      );
+      expect(counts).toHaveLength(4);
+      expect(Math.min(...counts)).toBeGreaterThan(1e6);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(instructions);
+    });
+
+    test("does the same a second time, byte for byte and instruction for instruction", () => {
+      const [first, second] = runs as [(typeof runs)[0], (typeof runs)[0]];
+      expect(second.console).toEqual(first.console);
+      expect(second.report.processors).toEqual(first.report.processors);
+      expect(second.report.registers).toEqual(first.report.registers);
+    });
+  });
+
+  test("reaches every processor from a shell", { timeout: 10 * MINUTES }, async () => {
+    const command = [
+      "boot",
+      image("vmlinuz-cloud"),
+      "--initrd",
+      image("initrd-shell.gz"),
+      "--timeout",
+      "10m",
+    ];
+    // Field 39 of /proc/PID/stat: the processor that the task last ran on.
+    const input = `for i in 0 1 2; do taskset $((1 << i)) sh -c 'echo on $(cut -d" " -f39 /proc/self/stat)'; done\nexit\n`;
+    const options = ["--cpus", "3", "--append", "console=ttyS0 quiet"];
+    const { code, stdout } = await cli.run([...command, ...options], { input });
+    expect(stdout.match(/^on \d+/gm)).toEqual(["on 0", "on 1", "on 2"]);
+    expect(code).toBe(0);
   });
 
   test("takes a shell's commands from standard input", { timeout: 10 * MINUTES }, async () => {

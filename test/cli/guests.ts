@@ -49,6 +49,26 @@ export const forever: readonly number[] = [0xeb, 0xfe];
 export const halt: readonly number[] = [0xfa, 0xf4];
 /** UD2: the IDT is empty, so that its delivery and that of the double fault fail. */
 export const tripleFault: readonly number[] = [0x0f, 0x0b];
+
+const bytes32 = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 0xff);
+/** MOV DWORD [address], value */
+const store = (address: number, value: number): number[] => [
+  0xc7,
+  0x05,
+  ...bytes32(address),
+  ...bytes32(value),
+];
+/** Starts the other processors in real mode at 8000H: LIDT [8010H], no vectors there; UD2. Waits for them. */
+export const tripleFaultElsewhere: readonly number[] = [
+  ...store(0x8000, 0x101e_010f),
+  ...store(0x8004, 0x000b_0f80),
+  ...store(0x8010, 0),
+  // Local APIC: software-enabled; INIT and a start-up IPI to all but itself.
+  ...store(0xfee0_00f0, 0x1ff),
+  ...store(0xfee0_0300, 0xc_4500),
+  ...store(0xfee0_0300, 0xc_4608),
+  ...[0xf3, 0x90, 0xeb, 0xfc],
+];
 /** OUT to a port that nothing answers. */
 export const unknownPort: readonly number[] = outByte(0x1234, 1);
 /** Counts a register down: `count` times two instructions. */

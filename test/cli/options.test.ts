@@ -4,6 +4,8 @@ import { UserError } from "../../src/cli/errors.ts";
 import {
   parseCount,
   parseDuration,
+  parseProcessors,
+  parseQuantum,
   parseRegex,
   parseSeed,
   parseSerial,
@@ -54,6 +56,25 @@ describe("counts", () => {
     ["1.5G", 1.5e9],
   ];
   cases(parseCount, good, ["", "0", "1.5", "-1", "1e99", "ten", "1MiB"]);
+});
+
+describe("numbers of processors", () => {
+  const good: [string, number][] = [
+    ["1", 1],
+    ["4", 4],
+    ["16", 16],
+  ];
+  cases(parseProcessors, good, ["", "0", "17", "-1", "2.5", "four", "1e1", "99999"]);
+});
+
+describe("quanta", () => {
+  const good: [string, number][] = [
+    ["10us", 10_000],
+    ["1.5us", 1500],
+    ["2000ns", 2000],
+    ["1ms", 1e6],
+  ];
+  cases(parseQuantum, good, ["", "10", "10s", "999ns", "2ms", "0us", "-5us", "1.0005us"]);
 });
 
 describe("seeds", () => {

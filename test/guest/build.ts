@@ -32,6 +32,17 @@ export function guestNames(): string[] {
     .sort();
 }
 
+/** Guests for several processors. */
+const PROCESSORS: Readonly<Record<string, number>> = {
+  "processors-64": 4,
+  "triple-fault-processors-64": 2,
+};
+
+/** Processors of the machine that a guest is made for. */
+export function processorsOf(name: string): number {
+  return PROCESSORS[name] ?? 1;
+}
+
 /** Builds guests in a directory of its own, which `dispose` removes. Throws when a tool fails. */
 export class GuestBuilder {
   readonly #work = mkdtempSync(join(tmpdir(), "ukl-emu-guest-"));

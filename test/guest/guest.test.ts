@@ -3,7 +3,7 @@
  * each of its checks is a test of its own. See README.md.
  */
 import { afterAll, describe, expect, test } from "vitest";
-import { GuestBuilder, guestNames, missingTools } from "./build.ts";
+import { GuestBuilder, guestNames, missingTools, processorsOf } from "./build.ts";
 import { QEMU_CANNOT_RUN, QEMU_DIFFERENCES } from "./qemu-differences.ts";
 import { COMPLETE, qemuVersion, type Report, runInEmulator, runInQemu, type Verdict } from "./run.ts";
 
@@ -16,8 +16,14 @@ const CPUS: Readonly<Record<string, readonly [string, string]>> = {
   "cpuid-gating-64": ["qemu64", "qemu64,vendor=GenuineIntel,-abm,-popcnt"],
 };
 
+/** Quanta from the shortest to the longest, ns: where processors take turns must not matter to these guests. */
+const QUANTA = [1000, 1777, 50_000, 1_000_000];
+
 /** Guests that end otherwise than by isa-debug-exit. */
-const ENDS: Readonly<Record<string, string>> = { "triple-fault": "triple-fault" };
+const ENDS: Readonly<Record<string, string>> = {
+  "triple-fault": "triple-fault",
+  "triple-fault-processors-64": "triple-fault",
+};
 
 const absent = missingTools();
 const qemu = qemuVersion();
@@ -52,26 +58,38 @@ else {
     const guest = builder.build(name);
     const end = ENDS[name] ?? COMPLETE;
     const [cpu, qemuCpu] = CPUS[name] ?? [EMULATOR_CPU, QEMU_CPU];
+    const cpus = processorsOf(name);
     for (const check of guest.checks) known.add(check);
     describe(name, () => {
       describe("under this emulator", () => {
-        const report = runInEmulator(guest, cpu);
+        const report = runInEmulator(guest, cpu, { cpus });
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
         test("executed one instruction at a time it reports the same", () => {
-          const { verdicts, other, end } = runInEmulator(guest, cpu, { stepped: true });
+          const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, stepped: true });
           expect({ verdicts, other, end }).toEqual({
             verdicts: report.verdicts,
             other: report.other,
             end: report.end,
           });
         });
+        if (cpus > 1) {
+          const ways = [...QUANTA.map((quantum) => ({ quantum })), { timing: "skylake" }];
+          test.each(ways)("with %j it reports the same", (way) => {
+            const { verdicts, other, end } = runInEmulator(guest, cpu, { cpus, ...way });
+            expect({ verdicts, other, end }).toEqual({
+              verdicts: report.verdicts,
+              other: report.other,
+              end: report.end,
+            });
+          });
+        }
         checksInEmulator(guest.checks, report);
       });
       describe.skipIf(qemu === null)("under QEMU (skipped where it is not installed)", () => {
         const reason = QEMU_CANNOT_RUN[name];
         if (reason !== undefined) test.skip(`cannot run: ${reason}`, () => {});
         if (qemu === null || reason !== undefined) return;
-        const report = runInQemu(guest, qemuCpu);
+        const report = runInQemu(guest, qemuCpu, cpus);
         test(`ends by ${end}`, () => expect([report.end, ...report.other]).toEqual([end]));
         checksInQemu(guest.checks, report);
       });

@@ -54,6 +54,11 @@ const INSTRUCTION_LIMIT = 50_000_000;
 const MEMORY_MIB = 64;
 
 export interface EmulatorOptions {
+  /** 1 unless given. */
+  readonly cpus?: number;
+  readonly quantum?: number;
+  /** A timing model. */
+  readonly timing?: string;
   /** Every instruction by itself, as for `--trace insn`, in place of whole blocks. */
   readonly stepped?: boolean;
 }
@@ -63,6 +68,9 @@ export function runInEmulator(guest: Guest, cpu: string, options: EmulatorOption
   const machine = new Machine({
     memory: MEMORY_MIB * 2 ** 20,
     cpu,
+    cpus: options.cpus ?? 1,
+    ...(options.quantum === undefined ? {} : { quantum: options.quantum }),
+    ...(options.timing === undefined ? {} : { timing: options.timing }),
     onConsole: (byte) => {
       console += String.fromCharCode(byte);
     },
@@ -80,11 +88,24 @@ export function qemuVersion(): string | null {
   return /version (\S+)/.exec(result.stdout)?.[1] ?? "unknown";
 }
 
-export function runInQemu(guest: Guest, cpu: string): Report {
+export function runInQemu(guest: Guest, cpu: string, cpus = 1): Report {
   const result = spawnSync(
     "qemu-system-x86_64",
     [
-      ...["-accel", "tcg", "-cpu", cpu, "-m", `${MEMORY_MIB}M`, "-nodefaults", "-display", "none"],
+      // One thread: processors that wait for each other go on at PAUSE, not when the host has a core to spare.
+      ...[
+        "-accel",
+        cpus === 1 ? "tcg" : "tcg,thread=single",
+        "-cpu",
+        cpu,
+        "-m",
+        `${MEMORY_MIB}M`,
+        "-smp",
+        String(cpus),
+        "-nodefaults",
+        "-display",
+        "none",
+      ],
       ...["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"],
       ...["-kernel", guest.image],
     ],

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Machine } from "../../src/machine/machine.ts";
-import { GuestBuilder, guestNames, missingTools } from "../guest/build.ts";
+import { GuestBuilder, guestNames, missingTools, processorsOf } from "../guest/build.ts";
 
 let builder: GuestBuilder;
 
@@ -27,7 +27,9 @@ describe.skipIf(missingTools() !== null)("with a timing model", () => {
   });
   afterAll(() => builder.dispose());
 
-  test.each(guestNames())("%s reports the same, and in the same number of instructions", (name) => {
+  // Where several processors meet depends on time: those guests' reports are compared where all guests run.
+  const alone = guestNames().filter((name) => processorsOf(name) === 1);
+  test.each(alone)("%s reports the same, and in the same number of instructions", (name) => {
     const { image } = builder.build(name);
     expect(run(image, "skylake")).toEqual(run(image, "none"));
   });

@@ -34,9 +34,13 @@ export const MSR_MCG_CTL = COLD + 0x120;
 /** MC_BANKS registers IA32_MCi_CTL. */
 export const MSR_MC_CTL = COLD + 0x128;
 export const MC_BANKS = 10;
+/** u32: with several processors the host address of the line that MONITOR watches, or 0. */
+export const MONITOR_HOST = COLD + 0x178;
+/** 64 bytes: what the line held at MONITOR. */
+export const MONITOR_LINE = COLD + 0x180;
 
 /** One past the last field; a snapshot has to keep the block up to here. */
-export const COLD_END = COLD + 0x178;
+export const COLD_END = COLD + 0x1c0;
 
 /** What a processor is doing; all but RUNNING wait for an event (SDM vol. 3A 9.1, vol. 3C 24.4.2). */
 export const Activity = {

@@ -15,9 +15,11 @@ import {
   type RecordView,
   readRegister,
   type SystemHelpers,
+  writeRegister,
 } from "./helper.ts";
 import { hasFeature, identityOf } from "./identity.ts";
 import { is64BitCode, isCanonical, nextRip } from "./modes.ts";
+import { monitoredLineChanged, watchLine } from "./monitored-line.ts";
 import { checkedAddress, operandAddress } from "./operand.ts";
 import { requireCpl0 } from "./table-registers.ts";
 
@@ -83,6 +85,8 @@ const monitor: Helper = (core, cpu, record) => {
   core.memory.read(address, 1);
   cpu.setU64(MONITOR_ADDRESS, address & ~63n);
   cpu.setI32(MONITOR_ARMED, 1);
+  // Nobody else stores where there is one processor.
+  if (identityOf(core).processors > 1) watchLine(cpu, core.memory.hostLine(address));
   return CONTINUE;
 };
 
@@ -94,9 +98,25 @@ const mwait: Helper = (core, cpu, record) => {
   // Without an armed monitor MWAIT does not wait.
   if (cpu.i32(MONITOR_ARMED) !== 0) {
     cpu.setI32(MONITOR_ARMED, 0);
+    if (monitoredLineChanged(cpu)) return leave(cpu, record);
     cpu.setI32(ACTIVITY, Activity.MWAIT | (extensions & 1 ? MWAIT_BREAKS_ON_MASKED : 0));
   }
   return leave(cpu, record);
+};
+
+/**
+ * F3 90: the processor waits for another one, and may let it have its turn. With REX.B it is XCHG. A processor by
+ * itself has no use for the hint: its NOP is emitted code.
+ */
+const pause: Helper = (core, cpu, record) => {
+  const { regB, operandSize } = record;
+  if (regB === L.GPR + Gpr.RAX * 8) core.onPause?.();
+  else {
+    const other = readRegister(cpu, regB, operandSize);
+    writeRegister(cpu, regB, operandSize, readRegister(cpu, L.GPR + Gpr.RAX * 8, operandSize));
+    writeRegister(cpu, L.GPR + Gpr.RAX * 8, operandSize, other);
+  }
+  return CONTINUE;
 };
 
 /** RSM outside system-management mode, which this machine does not have: #UD. */
@@ -138,6 +158,7 @@ export const controlInstructions: SystemHelpers = {
   hlt,
   monitor,
   mwait,
+  pause,
   rsm,
   cpuid,
 };

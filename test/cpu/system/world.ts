@@ -102,6 +102,9 @@ class FlatMemory implements LinearMemory {
   writeBytes(address: bigint, bytes: Uint8Array, access: number = Access.WRITE): void {
     this.bytes.set(bytes, this.#check(address, bytes.length, access));
   }
+  hostLine(): number {
+    return 0;
+  }
   probeWrite(address: bigint, length: number, access: number = Access.WRITE): void {
     this.#check(address, length, access | Access.WRITE);
   }
@@ -222,6 +225,7 @@ export class World {
         flushPcid: (_cpu: CpuState, pcid: number) => this.calls.push(`flush pcid ${pcid}`),
         loadPdptes: () => this.pdptesValid,
       } as Core["translation"],
+      onPause: null,
       observer: { ring: (_cpu, from, to, cause) => this.rings.push(`${from}->${to} ${cause}`) },
       modeChanged: (changed) => modeChanged(changed),
     };

@@ -84,7 +84,8 @@ export const rows: readonly string[] = [
   "8F /0 | POP Ev | d64",
 
   // ---- 90-9F -----------------------------------------------------------------------------------------
-  // Without REX.B this is NOP, with F3 PAUSE.
+  // Without REX.B this is NOP, with F3 PAUSE, which has a meaning where several processors take turns.
+  "F3 90 | PAUSE Zv,rAX | helper +several-processors",
   "90+r | XCHG Zv,rAX | hot",
   "98 | CBW rAX | hot",
   "99 | CWD rAX | hot",

@@ -2,6 +2,7 @@
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
+import type { MachineDrive } from "../machine/virtio.ts";
 import { TimingModelError } from "../timing/index.ts";
 import { UserError } from "./errors.ts";
 import { readInput } from "./files.ts";
@@ -26,9 +27,10 @@ type MachineEvents = Pick<MachineOptions, "onConsole" | "onDebugByte" | "onUnkno
 export function loadMachine(
   options: RunOptions,
   { image, initrd }: RunFiles,
+  drives: readonly MachineDrive[],
   events: MachineEvents,
 ): Machine {
-  const machine = createMachine(options, events);
+  const machine = createMachine(options, drives, events);
   try {
     machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
   } catch (error) {
@@ -38,18 +40,27 @@ export function loadMachine(
   return machine;
 }
 
-function createMachine({ memory, cpu, timing, seed }: RunOptions, events: MachineEvents): Machine {
+function createMachine(
+  { memory, cpu, timing, seed, rng }: RunOptions,
+  drives: readonly MachineDrive[],
+  events: MachineEvents,
+): Machine {
   try {
     return new Machine({
       ...(memory === undefined ? {} : { memory }),
       ...(cpu === undefined ? {} : { cpu }),
       ...(timing === undefined ? {} : { timing }),
       ...(seed === undefined ? {} : { seed }),
+      ...(rng === undefined ? {} : { rng }),
+      drives,
       ...events,
     });
   } catch (error) {
     if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
     if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
+    if (error instanceof RangeError && /virtio/.test(error.message)) {
+      throw new UserError(`--drive: the machine cannot have ${error.message}`);
+    }
     // Too small, too large, or more than the host can give.
     if (error instanceof RangeError && /memory/i.test(error.message)) {
       throw new UserError(`--memory: ${error.message}`);

@@ -22,21 +22,22 @@ import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
-import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
+import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage } from "./enter.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
+import { type VirtioOptions, virtioDevices } from "./virtio.ts";
 
 export type { ImageInfo };
 
-export interface MachineOptions {
+export interface MachineOptions extends VirtioOptions {
   /** Guest RAM in bytes, a multiple of 4 KiB; 512 MiB unless given. */
   readonly memory?: number;
   /** Processor model, as `--cpu` takes it, e.g. "x86-64-v2,-smap". */
   readonly cpu?: string;
   /** Timing model, by a name of `TIMING_MODELS` (src/timing); "none" unless given. */
   readonly timing?: string;
-  /** Seed of RDRAND and RDSEED. */
+  /** Seed of RDRAND, RDSEED and the entropy device. */
   readonly seed?: bigint;
   /** The real-time clock's date at power-on, seconds since 1970 UTC. */
   readonly startDate?: number;
@@ -149,6 +150,8 @@ export class Machine {
       physicalAddressBits: this.model.physicalBits,
       x2apic: this.model.features.has("x2apic"),
       tscDeadline: this.model.features.has("tsc-deadline"),
+      virtio: virtioDevices(options),
+      memory: this.memory,
       ...(options.startDate === undefined ? {} : { startDate: options.startDate }),
       events: {
         onConsole: (byte) => options.onConsole?.(byte),
@@ -258,16 +261,18 @@ export class Machine {
    */
   load(request: LoadRequest): EntryState {
     const { memory } = this;
+    const virtioMmio = this.platform.virtioMmioCount;
+    const words = [request.commandLine ?? "", ...virtioMmioArguments(virtioMmio)];
     const entry = loadImage(
       request.image,
       {
-        commandLine: request.commandLine ?? "",
+        commandLine: words.filter((word) => word !== "").join(" "),
         modules: request.initrd ? [{ data: request.initrd }] : [],
         platform: bootPlatform(memory.size),
       },
       memory,
     );
-    installFirmware(firmwareOptions(this.states.length), memory);
+    installFirmware(firmwareOptions(this.states.length, virtioMmio), memory);
     enterImage(this.processor, this.states[0]!, entry);
     return entry;
   }

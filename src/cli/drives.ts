@@ -57,6 +57,12 @@ function parseDrive(text: string, index: number): DriveOption {
   if (format !== undefined && format !== "raw" && format !== "qcow2") {
     throw new UserError(`${OPTION}: expected format=raw, found "format=${format}"`);
   }
+  const transport = value("transport") ?? "pci";
+  if (transport !== "pci" && transport !== "mmio") {
+    throw new UserError(
+      `${OPTION}: expected transport=pci or transport=mmio, found "transport=${transport}"`,
+    );
+  }
   const id = value("id") ?? `disk${index}`;
   if (!ID.test(id)) {
     throw new UserError(
@@ -68,7 +74,7 @@ function parseDrive(text: string, index: number): DriveOption {
     readonly: flag("readonly"),
     snapshot: flag("snapshot"),
     id,
-    transport: parseTransport(`${OPTION}: transport`, value("transport") ?? "pci"),
+    transport,
     ...(format === undefined ? {} : { format }),
   };
   const [unknown] = given.keys();

@@ -71,6 +71,35 @@ describe("reads and writes", () => {
     expect(store.calls).toEqual(["write 3584 1024"]);
   });
 
+  it("moves large requests in pieces, and fails as a whole when one of them does", () => {
+    const large = new TestStore(512 * 1024);
+    const [ring] = start(
+      (rig = createRig("mmio", new VirtioBlock({ name: "virtio disk0", store: large, serial: "x" }))),
+      FULL,
+      [64],
+    );
+    rings = [ring!];
+    const length = 300 * 1024;
+    const parts = [reads(100 * 1024, 0x18_0000), reads(200 * 1024, 0x1a_0000)].flat();
+    expect(request(TYPE.IN, 8, parts)).toEqual({ status: OK, written: length + 1 });
+    const seen = Buffer.concat([
+      rig.memory.read(0x18_0000, 100 * 1024),
+      rig.memory.read(0x1a_0000, 200 * 1024),
+    ]);
+    expect(seen.equals(large.bytes.subarray(4096, 4096 + length))).toBe(true);
+    const expected = large.bytes.slice();
+    expected.set(seen, 16 * 512);
+    const out = parts.map(({ address, length }) => ({ address, length }));
+    expect(request(TYPE.OUT, 16, out)).toEqual({ status: OK, written: 1 });
+    expect(Buffer.from(large.bytes).equals(expected)).toBe(true);
+    large.read = () => {
+      large.read = () => {
+        throw new StoreError("EIO");
+      };
+    };
+    expect(request(TYPE.IN, 0, parts)).toEqual({ status: IOERR, written: 0 });
+  });
+
   it("takes a request however it is cut (2.7.4): a split header, data and status in one buffer", () => {
     header(TYPE.IN, 1);
     const [ring] = rings;

@@ -82,7 +82,7 @@ ${mounts}for module in ${diskModules.map((path) => path.replace(/^.*\//, "")).jo
 done
 echo "${reachedInit}"
 for disk in /sys/block/vd*; do
-  [ "$(cat $disk/serial)" = script ] && script=/dev/\${disk##*/}
+  [ "$(cat $disk/serial 2>/dev/null)" = script ] && script=/dev/\${disk##*/}
 done
 if [ -n "$script" ]; then tr -d '\\0' <$script >/tmp/script; sh /tmp/script
 else setsid cttyhack sh; fi

@@ -73,12 +73,8 @@ describe("reads and writes", () => {
 
   it("moves large requests in pieces, and fails as a whole when one of them does", () => {
     const large = new TestStore(512 * 1024);
-    const [ring] = start(
-      (rig = createRig("mmio", new VirtioBlock({ name: "virtio disk0", store: large, serial: "x" }))),
-      FULL,
-      [64],
-    );
-    rings = [ring!];
+    rig = createRig("mmio", new VirtioBlock({ name: "virtio disk0", store: large, serial: "x" }));
+    rings = start(rig, FULL, [64]);
     const length = 300 * 1024;
     const parts = [reads(100 * 1024, 0x18_0000), reads(200 * 1024, 0x1a_0000)].flat();
     expect(request(TYPE.IN, 8, parts)).toEqual({ status: OK, written: length + 1 });

@@ -3,6 +3,7 @@
  *
  *     vmlinuz-cloud  vmlinuz-generic  config-*        from linux-image-cloud-amd64, linux-image-amd64
  *     initrd-init.gz initrd-script.gz initrd-shell.gz initrd-symbols.gz
+ *     initrd-disk.gz                                  for vmlinuz-cloud, with its virtio drivers
  *     payload.bin                                     the file that the script image hashes
  *
  * Needs apt-get, apt-cache and dpkg-deb. What is there already is not fetched again. Usage:
@@ -22,6 +23,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { buildInitramfs, type InitramfsName, initScripts, payload } from "./initramfs.ts";
+import { readDiskModules } from "./kernel-modules.ts";
 
 const cache = join(import.meta.dirname, "cache");
 const debs = join(cache, "debs");
@@ -93,17 +95,21 @@ function unpacked<T>(deb: string, use: (root: string) => T): T {
   }
 }
 
-function fetchKernel(meta: string, label: string): void {
+/** Fetches a kernel. @returns its virtio drivers by file name */
+function fetchKernel(meta: string, label: string): Record<string, Uint8Array> {
   const real = resolveMeta(meta);
-  unpacked(download(real), (root) => {
+  const modules = unpacked(download(real), (root) => {
     const release = real.name.replace("linux-image-", "");
     copyFileSync(join(root, "boot", `vmlinuz-${release}`), join(cache, `vmlinuz-${label}`));
     copyFileSync(join(root, "boot", `config-${release}`), join(cache, `config-${label}`));
+    return readDiskModules(root);
   });
   console.log(`vmlinuz-${label}: ${real.name} ${real.version}`);
+  return modules;
 }
 
-function makeInitramfs(): void {
+/** @param modules those of the cloud kernel, for the image with disks */
+function makeInitramfs(modules: Record<string, Uint8Array>): void {
   const wanted = lookUp("busybox-static");
   const busybox = unpacked(download(wanted), (root) => {
     // Since the merge of /usr the program may be in either place.
@@ -112,7 +118,10 @@ function makeInitramfs(): void {
     return readFileSync(path);
   });
   for (const name of Object.keys(initScripts) as InitramfsName[]) {
-    writeFileSync(join(cache, `initrd-${name}.gz`), buildInitramfs(name, busybox));
+    writeFileSync(
+      join(cache, `initrd-${name}.gz`),
+      buildInitramfs(name, busybox, name === "disk" ? modules : {}),
+    );
     console.log(`initrd-${name}.gz: busybox-static ${wanted.version}`);
   }
   writeFileSync(join(cache, "payload.bin"), payload());
@@ -121,9 +130,9 @@ function makeInitramfs(): void {
 try {
   if (process.argv.includes("--force")) rmSync(cache, { recursive: true, force: true });
   mkdirSync(debs, { recursive: true });
-  fetchKernel("linux-image-cloud-amd64", "cloud");
+  const modules = fetchKernel("linux-image-cloud-amd64", "cloud");
   fetchKernel("linux-image-amd64", "generic");
-  makeInitramfs();
+  makeInitramfs(modules);
 } catch (error) {
   if (!(error instanceof FetchError)) throw error;
   console.error(`fetch-debian: ${error.message}`);

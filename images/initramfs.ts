@@ -29,6 +29,18 @@ const mounts = `/bin/busybox mkdir -p /proc /sys /dev /tmp
 export PATH=/bin
 `;
 
+/** Virtio drivers of Debian's kernels by their place in the package, in the order in which they can be loaded. */
+export const diskModules = [
+  "drivers/virtio/virtio_ring.ko",
+  "drivers/virtio/virtio.ko",
+  "drivers/virtio/virtio_pci_legacy_dev.ko",
+  "drivers/virtio/virtio_pci_modern_dev.ko",
+  "drivers/virtio/virtio_pci.ko",
+  "drivers/virtio/virtio_mmio.ko",
+  "drivers/char/hw_random/virtio-rng.ko",
+  "drivers/block/virtio_blk.ko",
+] as const;
+
 /** The /init scripts by image name. */
 export const initScripts = {
   /** Says that user space runs, and powers off: what a boot costs. */
@@ -60,6 +72,22 @@ ${mounts}echo "${reachedInit}"
 setsid cttyhack sh
 poweroff -f
 `,
+  /**
+   * Virtio disks: loads the drivers (the initramfs needs them: `diskModules`), then runs what the disk with the serial
+   * number "script" holds, or else an interactive shell.
+   */
+  disk: `#!/bin/busybox sh
+${mounts}for module in ${diskModules.map((path) => path.replace(/^.*\//, "")).join(" ")}; do
+  insmod /lib/modules/$module
+done
+echo "${reachedInit}"
+for disk in /sys/block/vd*; do
+  [ "$(cat $disk/serial 2>/dev/null)" = script ] && script=/dev/\${disk##*/}
+done
+if [ -n "$script" ]; then tr -d '\\0' <$script >/tmp/script; sh /tmp/script
+else setsid cttyhack sh; fi
+poweroff -f
+`,
   /** Prints the kernel's symbols, for debugging: boot it with nokaslr. */
   symbols: `#!/bin/busybox sh
 /bin/busybox mkdir -p /proc
@@ -73,8 +101,15 @@ echo "symbols: end"
 
 export type InitramfsName = keyof typeof initScripts;
 
-/** Builds one initramfs, gzip-compressed without a time stamp. */
-export function buildInitramfs(name: InitramfsName, busybox: Uint8Array): Uint8Array {
+/**
+ * Builds one initramfs, gzip-compressed without a time stamp.
+ * @param modules kernel modules by file name, for `disk`
+ */
+export function buildInitramfs(
+  name: InitramfsName,
+  busybox: Uint8Array,
+  modules: Readonly<Record<string, Uint8Array>> = {},
+): Uint8Array {
   const entries: CpioEntry[] = [
     directory("bin"),
     directory("dev"),
@@ -86,5 +121,8 @@ export function buildInitramfs(name: InitramfsName, busybox: Uint8Array): Uint8A
     file("init", new TextEncoder().encode(initScripts[name]), 0o755),
   ];
   if (name === "script") entries.push(directory("data"), file("data/payload", payload()));
+  const moduleFiles = Object.entries(modules);
+  if (moduleFiles.length > 0) entries.push(directory("lib"), directory("lib/modules"));
+  for (const [module, bytes] of moduleFiles) entries.push(file(`lib/modules/${module}`, bytes));
   return gzipSync(encodeCpio(entries), { level: 9 });
 }

@@ -2,6 +2,7 @@
 export { describeImage, ImageError, type ImageInfo } from "./boot/index.ts";
 export { CpuModelError } from "./cpu/cpuid/index.ts";
 export type { CpuState, SegmentRegister } from "./cpu/state.ts";
+export type { BlockStore } from "./devices/virtio/block.ts";
 export {
   type LoadRequest,
   Machine,
@@ -9,6 +10,7 @@ export {
   type RunOptions,
   type StopReason,
 } from "./machine/machine.ts";
+export type { MachineDrive, VirtioTransport } from "./machine/virtio.ts";
 export {
   type Figure,
   TIMING_MODELS,

@@ -54,4 +54,6 @@ export interface AcpiPlatform {
   /** Absent: the FADT and the DSDT say that there is no 8042, and a guest's driver leaves its ports alone. */
   readonly keyboard?: IsaDevice;
   readonly mouse?: IsaDevice;
+  /** Virtio devices on MMIO, each with its registers and an edge-triggered ISA interrupt. */
+  readonly virtioMmio?: readonly { readonly registers: Range; readonly irq: number }[];
 }

@@ -117,6 +117,15 @@ export const ioPorts = (base: number, length: number): Aml => [
 /** IRQ descriptor without flags: edge-triggered, active high, exclusive. */
 export const isaIrq = (irq: number): Aml => [0x22, ...littleEndian(1 << irq, 2)];
 
+/** 32-bit fixed memory range descriptor (6.4.3.4), writable. */
+export const fixedMemory32 = (base: number, length: number): Aml => [
+  0x86,
+  ...littleEndian(9, 2),
+  1,
+  ...littleEndian(base, 4),
+  ...littleEndian(length, 4),
+];
+
 export const AddressSpace = { MEMORY: 0, IO: 1, BUS: 2 } as const;
 /** Minimum and maximum are fixed; the device produces the range for its children. */
 const PRODUCER_FIXED = 0x0c;

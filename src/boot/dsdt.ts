@@ -113,6 +113,21 @@ function isaDevices(platform: AcpiPlatform): aml.Aml[] {
   ];
 }
 
+/** Virtio devices on MMIO, by the hardware ID that Linux's driver looks for. */
+function virtioMmio(platform: AcpiPlatform): aml.Aml[] {
+  return (platform.virtioMmio ?? []).map(({ registers, irq }, index) =>
+    aml.device(
+      `VR${index.toString(16).toUpperCase().padStart(2, "0")}`,
+      aml.name("_HID", aml.string("LNRO0005")),
+      aml.name("_UID", aml.integer(index)),
+      // Devices see memory as processors do (6.2.17).
+      aml.name("_CCA", aml.integer(1)),
+      aml.name("_STA", aml.integer(STA_PRESENT)),
+      aml.name("_CRS", aml.resources(aml.fixedMemory32(registers.base, registers.length), aml.isaIrq(irq))),
+    ),
+  );
+}
+
 /** Processor devices (8.4): the UID ties each to its MADT entry. */
 function processors(platform: AcpiPlatform): aml.Aml[] {
   return platform.localApicIds.map((_, index) =>
@@ -133,7 +148,7 @@ export function dsdtBody(platform: AcpiPlatform): Uint8Array {
     aml.name("\\PICF", aml.integer(0)),
     aml.method("\\_PIC", 1, aml.store(aml.argument(0), aml.path("\\PICF"))),
     aml.name("\\_S5", aml.packageOf(sleepType, sleepType, aml.integer(0), aml.integer(0))),
-    aml.scope("\\_SB", ...processors(platform), hostBridge(platform)),
+    aml.scope("\\_SB", ...processors(platform), hostBridge(platform), ...virtioMmio(platform)),
   ];
   return Uint8Array.from(terms.flatMap((term) => [...term]));
 }

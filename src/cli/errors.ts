@@ -20,6 +20,9 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is too long",
   EMFILE: "too many open files",
   ENXIO: "no such device",
+  EIO: "an input or output error",
+  EFBIG: "a file larger than allowed",
+  EDQUOT: "a full disk quota",
 };
 
 /** An operating-system error in a few words. */

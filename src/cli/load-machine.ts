@@ -2,6 +2,7 @@
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
+import type { MachineDrive } from "../machine/virtio.ts";
 import { TimingModelError } from "../timing/index.ts";
 import { UserError } from "./errors.ts";
 import { readInput } from "./files.ts";
@@ -26,9 +27,10 @@ type MachineEvents = Pick<MachineOptions, "onConsole" | "onDebugByte" | "onUnkno
 export function loadMachine(
   options: RunOptions,
   { image, initrd }: RunFiles,
+  drives: readonly MachineDrive[],
   events: MachineEvents,
 ): Machine {
-  const machine = createMachine(options, events);
+  const machine = createMachine(options, drives, events);
   try {
     machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
   } catch (error) {
@@ -38,8 +40,8 @@ export function loadMachine(
   return machine;
 }
 
-function createMachine(options: RunOptions, events: MachineEvents): Machine {
-  const { memory, cpus, quantum, cpu, timing, seed } = options;
+function createMachine(options: RunOptions, drives: readonly MachineDrive[], events: MachineEvents): Machine {
+  const { memory, cpus, quantum, cpu, timing, seed, rng } = options;
   try {
     return new Machine({
       ...(cpus === undefined ? {} : { cpus }),
@@ -48,11 +50,16 @@ function createMachine(options: RunOptions, events: MachineEvents): Machine {
       ...(cpu === undefined ? {} : { cpu }),
       ...(timing === undefined ? {} : { timing }),
       ...(seed === undefined ? {} : { seed }),
+      ...(rng === undefined ? {} : { rng }),
+      drives,
       ...events,
     });
   } catch (error) {
     if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
     if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
+    if (error instanceof RangeError && /virtio/.test(error.message)) {
+      throw new UserError(`--drive: the machine cannot have ${error.message}`);
+    }
     // Too small, too large, or more than the host can give.
     if (error instanceof RangeError && /memory/i.test(error.message)) {
       throw new UserError(`--memory: ${error.message}`);

@@ -1,4 +1,7 @@
 /** Options of every command that runs a guest: what is booted on which machine, and when it stops. */
+
+import type { VirtioTransport } from "../machine/virtio.ts";
+import { type DriveOption, parseDrives, parseTransport } from "./drives.ts";
 import { UserError } from "./errors.ts";
 import {
   parseCount,
@@ -24,6 +27,8 @@ export interface RunArguments {
   readonly maxInstructions?: string;
   readonly expect?: string;
   readonly seed?: string;
+  readonly drive?: string | readonly string[];
+  readonly rng?: string;
 }
 
 export interface RunOptions {
@@ -43,6 +48,8 @@ export interface RunOptions {
   readonly timeout: number | undefined;
   readonly maxInstructions: number | undefined;
   readonly expect: RegExp | undefined;
+  readonly drives: readonly DriveOption[];
+  readonly rng: VirtioTransport | undefined;
 }
 
 /** For yargs. */
@@ -73,7 +80,13 @@ export const RUN_OPTIONS = {
     describe: "stop after this many instructions, e.g. 2G: exit code 124",
   },
   expect: { type: "string", describe: "stop with exit code 0 when a console line matches this regex" },
-  seed: { type: "string", describe: "seed of RDRAND and RDSEED" },
+  seed: { type: "string", describe: "seed of RDRAND, RDSEED and the entropy device" },
+  drive: {
+    type: "string",
+    describe:
+      "virtio disk: file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]; may be given again",
+  },
+  rng: { type: "string", describe: "virtio entropy device: pci or mmio" },
 } as const;
 
 /** Options by name, with the parsers that say what is wrong with a value. */
@@ -98,7 +111,11 @@ export class OptionValues {
 
 /** @throws UserError */
 export function runOptions(given: RunArguments): RunOptions {
-  const values = new OptionValues(given, Object.keys(RUN_OPTIONS));
+  const { drive = [] } = given;
+  const values = new OptionValues(
+    given,
+    Object.keys(RUN_OPTIONS).filter((name) => name !== "drive"),
+  );
   return {
     image: given.image,
     initrd: given.initrd,
@@ -112,5 +129,7 @@ export function runOptions(given: RunArguments): RunOptions {
     timeout: values.parse("timeout", parseDuration),
     maxInstructions: values.parse("max-instructions", parseCount),
     expect: values.parse("expect", parseRegex),
+    drives: parseDrives(typeof drive === "string" ? [drive] : drive),
+    rng: values.parse("rng", parseTransport),
   };
 }

@@ -11,6 +11,7 @@ import type { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
 import { openOutputs } from "./files.ts";
 import { loadMachine, readRunFiles } from "./load-machine.ts";
+import { OpenDrives } from "./open-drives.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput, writeError } from "./output.ts";
@@ -29,11 +30,16 @@ const STDERR = 2;
 
 /** Runs the session. @returns the process's exit code. @throws UserError for what cannot be used */
 export async function runSession(options: SessionOptions): Promise<number> {
-  const session = new Session(options);
+  const drives = await OpenDrives.open(options.drives);
   try {
-    return await session.run();
+    const session = new Session(options, drives);
+    try {
+      return await session.run();
+    } finally {
+      session.close();
+    }
   } finally {
-    session.close();
+    drives.close();
   }
 }
 
@@ -54,16 +60,17 @@ class Session {
   /** An output that failed. */
   #failure: UserError | null = null;
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, drives: OpenDrives) {
     this.#options = options;
     const files = readRunFiles(options);
     this.#messages = new StreamOutput(process.stderr, () => {});
     this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = loadMachine(options, files, {
+    this.#machine = loadMachine(options, files, drives.drives, {
       onConsole: (byte) => this.#consoleByte(byte),
       onDebugByte: (byte) => this.#messages.byte(byte),
       onUnknown: (message) => this.#unknown(message),
     });
+    drives.onFailure = (message) => this.#say(message);
     this.#output = this.#openOutputs();
     this.#console = options.serial === "stdio" ? this.#openConsole() : null;
   }

@@ -14,6 +14,7 @@ import { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
 import { openOutputs, readInput } from "./files.ts";
 import { loadMachine, readRunFiles } from "./load-machine.ts";
+import { OpenDrives } from "./open-drives.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { LineWriter, StreamOutput, writeError } from "./output.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -36,11 +37,16 @@ const LONGEST_LINE = 200;
 
 /** @returns the process's exit code. @throws UserError for what cannot be used */
 export async function runTrace(options: TraceOptions): Promise<number> {
-  const session = new TraceSession(options);
+  const drives = await OpenDrives.open(options.drives);
   try {
-    return await session.run();
+    const session = new TraceSession(options, drives);
+    try {
+      return await session.run();
+    } finally {
+      session.close();
+    }
   } finally {
-    session.close();
+    drives.close();
   }
 }
 
@@ -82,17 +88,18 @@ class TraceSession {
   #line = "";
   readonly #decoder = new TextDecoder();
 
-  constructor(options: TraceOptions) {
+  constructor(options: TraceOptions, drives: OpenDrives) {
     this.#options = options;
     const files = readRunFiles(options);
     const symbols = loadSymbols(options.symbols, files.image);
     this.#names = new RingNames(symbols, symbols && ProgramCode.find(files.image, symbols));
     this.#messages = new StreamOutput(process.stderr, () => {});
     this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = loadMachine(options, files, {
+    this.#machine = loadMachine(options, files, drives.drives, {
       onConsole: (byte) => this.#consoleByte(byte),
       onUnknown: (message) => this.#say(`unknown: ${message}`),
     });
+    drives.onFailure = (message) => this.#say(message);
     this.#summary = new RingSummary(this.#names, this.#machine.timing.name);
     this.#terminal = new Terminal(process.stdin, {
       type: (bytes) => this.#machine.type(bytes),

@@ -47,7 +47,6 @@ export interface IpiSender {
   broadcastEoi(vector: number): void;
 }
 
-const MSI_REDIRECTION_HINT = 1 << 3;
 const MSI_LOGICAL = 1 << 2;
 
 export class ApicBus implements IpiSender {
@@ -84,8 +83,9 @@ export class ApicBus implements IpiSender {
   sendMsi(address: number, data: number): boolean {
     if (Math.floor(address / 0x10_0000) !== 0xfee) return false;
     const id = (address >>> 12) & 0xff;
-    const hint = (address & MSI_REDIRECTION_HINT) !== 0;
-    const logical = hint && (address & MSI_LOGICAL) !== 0;
+    // The SDM has the destination mode ignored without the redirection hint. Chip sets take it as it is, and Linux
+    // counts on that: it sends to logical destinations with RH clear.
+    const logical = (address & MSI_LOGICAL) !== 0;
     this.send({
       vector: data & 0xff,
       deliveryMode: (data >> 8) & 7,

@@ -88,6 +88,13 @@ export const IOAPIC: AddressRange = { base: 0xfec0_0000, length: 4 * KIB };
 export const HPET_ABSENT: AddressRange = { base: 0xfed0_0000, length: 4 * KIB };
 /** Where a TPM would be. The machine has none. */
 export const TPM_ABSENT: AddressRange = { base: 0xfed4_0000, length: 20 * KIB };
+/**
+ * Virtio devices on MMIO: a page and an ISA interrupt for each. Interrupts are ISA's because kernels take the numbers of
+ * `virtio_mmio.device=` as they are, and only those of ISA are the same in every interrupt mode.
+ */
+export const VIRTIO_MMIO: AddressRange = { base: 0xfed1_0000, length: 0x6000 };
+export const VIRTIO_MMIO_STEP = 0x1000;
+export const IRQ_VIRTIO_MMIO = [5, 6, 7, 14, 15, 3] as const;
 /** Local APIC page after reset (SDM 3A 11.4.1). IA32_APIC_BASE can move it, for each processor alone. */
 export const LOCAL_APIC: AddressRange = { base: 0xfee0_0000, length: 4 * KIB };
 /** A device's memory write to FEExxxxxh is an MSI (SDM 3A 11.11.1). */

@@ -7,7 +7,8 @@ import * as map from "./address-map.ts";
 
 const SMBIOS = { base: 0xf_0000, length: 0x1000 };
 
-export function acpiPlatform(processors: number): AcpiPlatform {
+/** @param virtioMmio number of virtio devices on MMIO */
+export function acpiPlatform(processors: number, virtioMmio = 0): AcpiPlatform {
   return {
     rsdp: map.ACPI_RSDP,
     tables: { base: map.ACPI_TABLES.base, length: SMBIOS.base - map.ACPI_TABLES.base },
@@ -38,12 +39,29 @@ export function acpiPlatform(processors: number): AcpiPlatform {
     pit: { ports: [map.PORTS.pit], irqs: [map.IRQ.pit] },
     keyboard: { ports: [map.PORTS.i8042Data, map.PORTS.i8042Command], irqs: [map.IRQ.keyboard] },
     mouse: { ports: [], irqs: [map.IRQ.mouse] },
+    virtioMmio: virtioMmioPlaces(virtioMmio),
   };
 }
 
-export function firmwareOptions(processors: number): FirmwareOptions {
+/** Where the first `count` virtio devices on MMIO are. */
+export function virtioMmioPlaces(count: number): { registers: map.AddressRange; irq: number }[] {
+  return map.IRQ_VIRTIO_MMIO.slice(0, count).map((irq, i) => ({
+    registers: { base: map.VIRTIO_MMIO.base + i * map.VIRTIO_MMIO_STEP, length: map.VIRTIO_MMIO_STEP },
+    irq,
+  }));
+}
+
+/** What Linux has to be told of them on its command line: `virtio_mmio.device=SIZE@BASE:IRQ`. */
+export function virtioMmioArguments(count: number): string[] {
+  return virtioMmioPlaces(count).map(
+    ({ registers, irq }) =>
+      `virtio_mmio.device=0x${registers.length.toString(16)}@0x${registers.base.toString(16)}:${irq}`,
+  );
+}
+
+export function firmwareOptions(processors: number, virtioMmio = 0): FirmwareOptions {
   return {
-    acpi: acpiPlatform(processors),
+    acpi: acpiPlatform(processors, virtioMmio),
     ebda: map.EBDA,
     com1: map.PORTS.com1.base,
     smbios: {

@@ -1,6 +1,7 @@
 /** What a machine is made of, what it boots, how it runs, and why a run ends. */
+import type { VirtioOptions } from "./virtio.ts";
 
-export interface MachineOptions {
+export interface MachineOptions extends VirtioOptions {
   /** Guest RAM in bytes, a multiple of 4 KiB; 512 MiB unless given. */
   readonly memory?: number;
   /** Processors, 1 to 16; 1 unless given. */
@@ -14,7 +15,7 @@ export interface MachineOptions {
   readonly cpu?: string;
   /** Timing model, by a name of `TIMING_MODELS` (src/timing); "none" unless given. */
   readonly timing?: string;
-  /** Seed of RDRAND and RDSEED. */
+  /** Seed of RDRAND, RDSEED and the entropy device. */
   readonly seed?: bigint;
   /** The real-time clock's date at power-on, seconds since 1970 UTC. */
   readonly startDate?: number;

@@ -23,12 +23,13 @@ import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
-import { bootPlatform, firmwareOptions } from "./boot-platform.ts";
+import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage, leaveAsFirmware } from "./enter.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { QUANTUM } from "./turns.ts";
+import { virtioDevices } from "./virtio.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
@@ -130,6 +131,8 @@ export class Machine {
       physicalAddressBits: this.model.physicalBits,
       x2apic: this.model.features.has("x2apic"),
       tscDeadline: this.model.features.has("tsc-deadline"),
+      virtio: virtioDevices(options),
+      memory: this.memory,
       ...(options.startDate === undefined ? {} : { startDate: options.startDate }),
       events: {
         onConsole: (byte) => options.onConsole?.(byte),
@@ -237,16 +240,18 @@ export class Machine {
    */
   load(request: LoadRequest): EntryState {
     const { memory } = this;
+    const virtioMmio = this.platform.virtioMmioCount;
+    const words = [request.commandLine ?? "", ...virtioMmioArguments(virtioMmio)];
     const entry = loadImage(
       request.image,
       {
-        commandLine: request.commandLine ?? "",
+        commandLine: words.filter((word) => word !== "").join(" "),
         modules: request.initrd ? [{ data: request.initrd }] : [],
         platform: bootPlatform(memory.size),
       },
       memory,
     );
-    installFirmware(firmwareOptions(this.states.length), memory);
+    installFirmware(firmwareOptions(this.states.length, virtioMmio), memory);
     enterImage(this.processor, this.states[0]!, entry);
     for (const cpu of this.states.slice(1)) leaveAsFirmware(this.processor, cpu);
     return entry;

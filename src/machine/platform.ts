@@ -22,11 +22,17 @@ import { Rtc } from "../devices/rtc.ts";
 import { ResetControl, SystemControlA } from "../devices/system-control.ts";
 import { TickRate } from "../devices/tick-rate.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import type { VirtioDevice } from "../devices/virtio/device.ts";
+import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
+import { VIRTIO_MMIO_SIZE, VirtioMmio } from "../devices/virtio/transport-mmio.ts";
+import { createVirtioPci } from "../devices/virtio/transport-pci.ts";
 import * as map from "./address-map.ts";
+import { virtioMmioPlaces } from "./boot-platform.ts";
 import { Bus, type BusSize, type Space } from "./bus.ts";
 import { EventClock } from "./clock.ts";
 import { InterruptLines } from "./irq.ts";
 import { CoreLink, type LocalApic, PlatformProcessorPort } from "./processor-port.ts";
+import type { VirtioAttachment } from "./virtio.ts";
 
 /** What the machine tells the outside. Each comes from inside a guest access: take note, do not re-enter. */
 export interface PlatformEvents {
@@ -56,9 +62,16 @@ export interface PlatformOptions {
   readonly tscDeadline?: boolean;
   /** MAXPHYADDR of the processor model; 40 unless given. */
   readonly physicalAddressBits?: number;
+  /** In the order of their places: PCI slots from 00:01.0, MMIO pages from the first. */
+  readonly virtio?: readonly VirtioAttachment[];
+  /** Guest RAM; virtio devices need it. */
+  readonly memory?: GuestMemory;
 }
 
 const DEFAULT_START_DATE = Date.UTC(2025, 0, 1) / 1000;
+
+/** Devices on PCI bus 0 beside the host bridge. */
+const PCI_SLOTS = 31;
 
 /** One entry of the machine table. */
 interface Mapping {
@@ -82,6 +95,8 @@ export class Platform {
   readonly post: PostPort;
   readonly pic: Pic;
   readonly apics: readonly LocalApic[];
+  /** Virtio devices on MMIO. */
+  readonly virtioMmioCount: number;
   readonly #table: readonly Mapping[];
 
   constructor(options: PlatformOptions) {
@@ -194,6 +209,39 @@ export class Platform {
     const pciConfig = new PciConfigPorts(pci, resetControl);
     const ecam = new PciEcam(pci);
 
+    // Virtio.
+    const { virtio = [], memory } = options;
+    const onPci = virtio.filter(({ transport }) => transport === "pci");
+    const onMmio = virtio.filter(({ transport }) => transport === "mmio");
+    if (onPci.length > PCI_SLOTS) throw new RangeError(`more than ${PCI_SLOTS} virtio devices on PCI`);
+    const places = virtioMmioPlaces(onMmio.length);
+    if (places.length < onMmio.length) {
+      throw new RangeError(`more than ${places.length} virtio devices on MMIO`);
+    }
+    const common = (device: VirtioDevice) => {
+      if (memory === undefined) throw new Error("virtio devices need guest memory");
+      return { device, memory, clock, log };
+    };
+    const sendMessage = (low: number, high: number, data: number): void => {
+      // Interrupts are the only thing that messages are for; no device writes to memory through them.
+      const sent = high === 0 && apicBus.sendMsi(low, data);
+      if (!sent) log.unknown("pci: a message-signalled interrupt to an address that is no local APIC's");
+    };
+    onPci.forEach(({ device }, i) => {
+      pci.plug(i + 1, 0, createVirtioPci({ ...common(device), sendMessage }));
+    });
+    const virtioMmio = onMmio.map(({ device }, i): Mapping => {
+      const { registers, irq } = places[i]!;
+      return {
+        name: device.name,
+        space: "mmio",
+        at: { base: registers.base, length: VIRTIO_MMIO_SIZE },
+        widths: [1, 2, 4],
+        device: new VirtioMmio({ ...common(device), irq: lines.isa(irq) }),
+      };
+    });
+    this.virtioMmioCount = onMmio.length;
+
     // The machine.
     const { PORTS } = map;
     this.#table = [
@@ -226,6 +274,7 @@ export class Platform {
       { name: "debug exit", space: "port", at: PORTS.debugExit, widths: [1, 2, 4], device: debugExit },
       { name: "ioapic", space: "mmio", at: map.IOAPIC, widths: [4], device: ioApic },
       { name: "pci ecam", space: "mmio", at: map.PCI_ECAM, widths: [1, 2, 4], device: ecam },
+      ...virtioMmio,
     ];
     for (const { name, space, at, widths, device } of this.#table) {
       bus.add(space, at.base, at.length, device, { name, widths });

@@ -1,0 +1,94 @@
+/** `--drive` and `--rng` as people write them. */
+import type { DiskRequest } from "../block/open.ts";
+import type { VirtioTransport } from "../machine/virtio.ts";
+import { UserError } from "./errors.ts";
+
+export interface DriveOption extends DiskRequest {
+  readonly id: string;
+  readonly transport: VirtioTransport;
+}
+
+const FORM = "file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]";
+const OPTION = "--drive";
+/** What fits into the serial number of a virtio disk and into a file name of udev's. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$/;
+
+export function parseTransport(option: string, text: string): VirtioTransport {
+  if (text === "pci" || text === "mmio") return text;
+  throw new UserError(`${option}: expected pci or mmio, found "${text}"`);
+}
+
+/** Splits at commas; two of them stand for one that belongs to a value. */
+function words(text: string): string[] {
+  const found = [""];
+  for (const piece of text.match(/,,|,|[^,]+/g) ?? []) {
+    if (piece === ",") found.push("");
+    else found[found.length - 1] += piece === ",," ? "," : piece;
+  }
+  return found;
+}
+
+function parseDrive(text: string, index: number): DriveOption {
+  const given = new Map<string, string | true>();
+  for (const word of words(text)) {
+    const equals = word.indexOf("=");
+    const key = equals < 0 ? word : word.slice(0, equals);
+    if (given.has(key)) throw new UserError(`${OPTION}: expected ${key} once, found it twice in "${text}"`);
+    given.set(key, equals < 0 ? true : word.slice(equals + 1));
+  }
+  const value = (key: string): string | undefined => {
+    const found = given.get(key);
+    given.delete(key);
+    if (found === true || found === "") {
+      throw new UserError(`${OPTION}: expected a value behind ${key}=, found none in "${text}"`);
+    }
+    return found;
+  };
+  const flag = (key: string): boolean => {
+    const found = given.get(key) ?? "off";
+    given.delete(key);
+    if (found === true || found === "on") return true;
+    if (found === "off") return false;
+    throw new UserError(`${OPTION}: expected ${key}, ${key}=on or ${key}=off, found "${key}=${found}"`);
+  };
+  const file = value("file");
+  if (file === undefined) throw new UserError(`${OPTION}: expected ${FORM}, found "${text}"`);
+  const format = value("format");
+  if (format !== undefined && format !== "raw" && format !== "qcow2") {
+    throw new UserError(`${OPTION}: expected format=raw, found "format=${format}"`);
+  }
+  const transport = value("transport") ?? "pci";
+  if (transport !== "pci" && transport !== "mmio") {
+    throw new UserError(
+      `${OPTION}: expected transport=pci or transport=mmio, found "transport=${transport}"`,
+    );
+  }
+  const id = value("id") ?? `disk${index}`;
+  if (!ID.test(id)) {
+    throw new UserError(
+      `${OPTION}: expected an id of up to 20 letters, digits, dots, underscores and hyphens, found "${id}"`,
+    );
+  }
+  const drive: DriveOption = {
+    file,
+    readonly: flag("readonly"),
+    snapshot: flag("snapshot"),
+    id,
+    transport,
+    ...(format === undefined ? {} : { format }),
+  };
+  const [unknown] = given.keys();
+  if (unknown !== undefined) throw new UserError(`${OPTION}: expected ${FORM}, found "${unknown}"`);
+  return drive;
+}
+
+/** @throws UserError */
+export function parseDrives(texts: readonly string[]): DriveOption[] {
+  const drives = texts.map(parseDrive);
+  const ids = new Set<string>();
+  for (const { id } of drives) {
+    if (ids.has(id)) throw new UserError(`${OPTION}: expected each id once, found "${id}" twice`);
+    ids.add(id);
+  }
+  return drives;
+}

@@ -1,0 +1,45 @@
+/** The disks behind `--drive` while a guest runs. */
+import { DiskError } from "../block/disk-error.ts";
+import { type Disk, openDisk } from "../block/open.ts";
+import type { MachineDrive } from "../machine/virtio.ts";
+import type { DriveOption } from "./drives.ts";
+import { oneLine, systemErrorText, UserError } from "./errors.ts";
+
+export class OpenDrives {
+  readonly drives: readonly MachineDrive[];
+  /** Told of a host failure, once for each kind, in one line. */
+  onFailure: (message: string) => void = () => {};
+  readonly #disks: Disk[] = [];
+
+  private constructor(drives: MachineDrive[]) {
+    this.drives = drives;
+  }
+
+  /** Opens all or none. @throws UserError */
+  static async open(options: readonly DriveOption[]): Promise<OpenDrives> {
+    const drives: MachineDrive[] = [];
+    const opened = new OpenDrives(drives);
+    try {
+      for (const option of options) {
+        const { id, transport, file } = option;
+        const disk = await openDisk(option, systemErrorText, (operation, error) =>
+          opened.onFailure(
+            oneLine(`${file}: expected to ${operation}, found ${systemErrorText(error)}: the guest is told`),
+          ),
+        );
+        opened.#disks.push(disk);
+        drives.push({ id, store: disk.store, transport });
+      }
+    } catch (error) {
+      opened.close();
+      if (error instanceof DiskError) throw new UserError(`--drive: ${error.message}`);
+      throw error;
+    }
+    return opened;
+  }
+
+  /** May be called more than once. */
+  close(): void {
+    for (const disk of this.#disks) disk.close();
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * What every virtio device has behind either transport: status, feature negotiation, queues, and the work that
+ * notifications make.
+ *
+ * A notification does nothing by itself. It arms a deadline in virtual time; there requests are carried out, up to a
+ * bound, and what they moved sets the next deadline. So a run repeats exactly, a guest cannot make the emulator work
+ * without end, and no queue is looked at in the middle of a guest's instruction.
+ */
+
+import type { AccessSize, Clock, DeviceState, Log, Timer } from "../device.ts";
+import { restoreRecord, saveRecord } from "../state.ts";
+import { DriverError, FEATURE, featureWords, hasFeature, STATUS, type VirtioDevice } from "./device.ts";
+import type { GuestMemory } from "./guest-memory.ts";
+import { Virtqueue } from "./queue.ts";
+
+/** From a notification to its requests, and between two batches, virtual ns: about what a fast disk takes. */
+const LATENCY = 10_000;
+/** Bytes that a device moves in a virtual ns. */
+const BYTES_PER_NS = 2;
+/** The most that one deadline does. */
+const BATCH_REQUESTS = 128;
+const BATCH_BYTES = 4 * 2 ** 20;
+
+/** What the core asks of its transport. */
+export interface TransportSide {
+  /** A used buffer notification of queue `index` (2.3). */
+  usedBuffer(index: number): void;
+  /** A configuration change notification (2.3). */
+  configurationChange(): void;
+  /** Whether the device may read and write guest memory now. */
+  readonly mayAccessMemory: boolean;
+}
+
+export interface VirtioCoreOptions {
+  readonly device: VirtioDevice;
+  readonly memory: GuestMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class VirtioCore {
+  readonly device: VirtioDevice;
+  readonly queues: readonly Virtqueue[];
+  readonly log: Log;
+  transport: TransportSide | null = null;
+  readonly #clock: Clock;
+  readonly #timer: Timer;
+  readonly #offered: readonly [number, number];
+  readonly #s = {
+    status: 0,
+    deviceFeatureSelect: 0,
+    driverFeatureSelect: 0,
+    driverFeatures: [0, 0] as number[],
+    queueSelect: 0,
+    /** Bit n: queue n was notified of. */
+    notified: 0,
+    /** The queue that comes next, so that none waits for ever. */
+    turn: 0,
+    /** Virtual time until which the last batch keeps the device busy. */
+    busyUntil: 0,
+    /** -1, or when the next batch is due. */
+    due: -1,
+  };
+
+  constructor({ device, memory, clock, log }: VirtioCoreOptions) {
+    this.device = device;
+    this.log = log;
+    this.queues = device.queueSizes.map((size) => new Virtqueue(memory, size));
+    this.#clock = clock;
+    this.#timer = clock.timer(device.name, () => this.#work());
+    this.#offered = featureWords([
+      ...device.features,
+      FEATURE.INDIRECT_DESC,
+      FEATURE.EVENT_IDX,
+      FEATURE.VERSION_1,
+    ]);
+  }
+
+  get status(): number {
+    return this.#s.status;
+  }
+
+  /** Writes the status (2.1.1). Zero resets; `true` says that it did. */
+  setStatus(value: number): boolean {
+    if (value === 0) {
+      this.reset();
+      return true;
+    }
+    const s = this.#s;
+    const { FEATURES_OK, DRIVER_OK, NEEDS_RESET } = STATUS;
+    // Bits once set stay until a reset, and NEEDS_RESET is the device's own.
+    let added = value & ~s.status & (0xff & ~NEEDS_RESET);
+    if ((added & FEATURES_OK) !== 0 && !this.#acceptFeatures()) added &= ~FEATURES_OK;
+    s.status |= added;
+    if ((added & DRIVER_OK) !== 0 && (s.status & FEATURES_OK) === 0) {
+      this.fail("a driver that is ready without features");
+    }
+    return false;
+  }
+
+  /** 2.2.2: bits that were not offered are refused; so is a driver of the time before version 1 (6.1). */
+  #acceptFeatures(): boolean {
+    const [low, high] = this.#s.driverFeatures as [number, number];
+    const [offeredLow, offeredHigh] = this.#offered;
+    if ((low & ~offeredLow) !== 0 || (high & ~offeredHigh) !== 0) return false;
+    if (!hasFeature([low, high], FEATURE.VERSION_1)) return false;
+    this.device.negotiated([low, high]);
+    return true;
+  }
+
+  get deviceFeatureSelect(): number {
+    return this.#s.deviceFeatureSelect;
+  }
+  set deviceFeatureSelect(value: number) {
+    this.#s.deviceFeatureSelect = value;
+  }
+  get driverFeatureSelect(): number {
+    return this.#s.driverFeatureSelect;
+  }
+  set driverFeatureSelect(value: number) {
+    this.#s.driverFeatureSelect = value;
+  }
+  /** The word of features that the device offers at `deviceFeatureSelect`. */
+  get deviceFeatures(): number {
+    return this.#offered[this.#s.deviceFeatureSelect] ?? 0;
+  }
+  get driverFeatures(): number {
+    return this.#s.driverFeatures[this.#s.driverFeatureSelect] ?? 0;
+  }
+  set driverFeatures(value: number) {
+    const s = this.#s;
+    // They are settled once FEATURES_OK is set (3.1.1).
+    if ((s.status & STATUS.FEATURES_OK) !== 0) return;
+    if (s.driverFeatureSelect < 2) s.driverFeatures[s.driverFeatureSelect] = value >>> 0;
+    else if (value !== 0) this.fail("features that were never offered");
+  }
+
+  get queueSelect(): number {
+    return this.#s.queueSelect;
+  }
+  set queueSelect(value: number) {
+    this.#s.queueSelect = value;
+  }
+  /** The selected queue; null if there is none of that number. */
+  get queue(): Virtqueue | null {
+    return this.queues[this.#s.queueSelect] ?? null;
+  }
+
+  /** Puts the selected queue to use. */
+  enableQueue(): void {
+    const { queue } = this;
+    if (queue === null || queue.enabled) return;
+    if ((this.#s.status & STATUS.FEATURES_OK) === 0) {
+      this.fail("a queue that was enabled before the features were settled");
+      return;
+    }
+    const features = this.#s.driverFeatures as [number, number];
+    try {
+      queue.enable({
+        indirect: hasFeature(features, FEATURE.INDIRECT_DESC),
+        eventIndex: hasFeature(features, FEATURE.EVENT_IDX),
+      });
+    } catch (error) {
+      this.#driverError(error);
+    }
+  }
+
+  /** The driver has made buffers available in queue `index` (2.3). */
+  notify(index: number): void {
+    const s = this.#s;
+    const running = (s.status & (STATUS.DRIVER_OK | STATUS.NEEDS_RESET)) === STATUS.DRIVER_OK;
+    // 2.1.2: the device takes nothing before DRIVER_OK.
+    if (!running || this.queues[index]?.enabled !== true) return;
+    s.notified |= 1 << index;
+    this.#schedule();
+  }
+
+  /** Memory can be reached again. */
+  resume(): void {
+    if (this.#s.notified !== 0) this.#schedule();
+  }
+
+  #schedule(): void {
+    const s = this.#s;
+    if (s.due >= 0) return;
+    s.due = Math.max(this.#clock.now() + LATENCY, s.busyUntil);
+    this.#timer.arm(s.due);
+  }
+
+  /** One batch: the queues that were notified of take turns, a request each. */
+  #work(): void {
+    const s = this.#s;
+    s.due = -1;
+    if (this.transport?.mayAccessMemory !== true) return;
+    let moved = 0;
+    const given = new Set<number>();
+    try {
+      for (let requests = 0; s.notified !== 0 && requests < BATCH_REQUESTS && moved < BATCH_BYTES; ) {
+        const index = this.#nextQueue();
+        const queue = this.queues[index]!;
+        const chain = queue.enabled ? queue.take() : null;
+        if (chain === null) {
+          s.notified &= ~(1 << index);
+          if (queue.enabled) queue.askForNotification();
+          continue;
+        }
+        const completion = this.device.handle(index, chain);
+        queue.give(chain.head, completion.written);
+        given.add(index);
+        moved += completion.moved;
+        requests++;
+      }
+    } catch (error) {
+      this.#driverError(error);
+      return;
+    }
+    s.busyUntil = this.#clock.now() + Math.ceil(moved / BYTES_PER_NS);
+    for (const index of given) if (this.queues[index]!.wantsInterrupt()) this.transport.usedBuffer(index);
+    if (s.notified !== 0) this.#schedule();
+  }
+
+  #nextQueue(): number {
+    const s = this.#s;
+    for (let i = 0; i < this.queues.length; i++) {
+      const index = (s.turn + i) % this.queues.length;
+      if (((s.notified >>> index) & 1) === 0) continue;
+      s.turn = (index + 1) % this.queues.length;
+      return index;
+    }
+    throw new Error("virtio: no queue was notified of");
+  }
+
+  #driverError(error: unknown): void {
+    if (!(error instanceof DriverError)) throw error;
+    this.fail(error.message);
+  }
+
+  /** The driver broke a rule: nothing more is taken until it resets the device (2.1.2). */
+  fail(what: string): void {
+    const s = this.#s;
+    if ((s.status & STATUS.NEEDS_RESET) !== 0) return;
+    s.status |= STATUS.NEEDS_RESET;
+    s.notified = 0;
+    this.log.unknown(`${this.device.name}: the guest's driver gave ${what}: the device needs a reset`);
+    if ((s.status & STATUS.DRIVER_OK) !== 0) this.transport?.configurationChange();
+  }
+
+  readConfig(offset: number, size: AccessSize): number {
+    return offset + size <= this.device.configLength ? this.device.readConfig(offset, size) : 0;
+  }
+
+  writeConfig(offset: number, size: AccessSize, value: number): void {
+    if (offset + size <= this.device.configLength) this.device.writeConfig(offset, size, value);
+  }
+
+  reset(): void {
+    const s = this.#s;
+    Object.assign(s, { status: 0, deviceFeatureSelect: 0, driverFeatureSelect: 0, queueSelect: 0 });
+    Object.assign(s, { notified: 0, turn: 0, busyUntil: 0, due: -1 });
+    s.driverFeatures.fill(0);
+    this.#timer.disarm();
+    for (const queue of this.queues) queue.reset();
+    this.device.reset();
+  }
+
+  save(): DeviceState {
+    return {
+      core: saveRecord(this.#s),
+      queues: this.queues.map((queue) => queue.save()),
+      device: this.device.save(),
+    };
+  }
+
+  restore(state: DeviceState): void {
+    const { core, queues, device } = state as {
+      core: DeviceState;
+      queues: DeviceState[];
+      device: DeviceState;
+    };
+    restoreRecord(this.#s, core);
+    this.queues.forEach((queue, i) => {
+      queue.restore(queues[i]!);
+    });
+    this.device.restore(device);
+    if (this.#s.due >= 0) this.#timer.arm(this.#s.due);
+    else this.#timer.disarm();
+  }
+}

@@ -17,36 +17,13 @@ import { describeImage } from "../src/boot/info.ts";
 import { loaders, loadImage } from "../src/boot/load.ts";
 import { makeBzImage, makeElf, makeMultibootElf, makeMultibootRaw, makePvh } from "../test/boot/images.ts";
 import { bootPlatform, MIB, SparseMemory } from "../test/boot/platform.ts";
+import { Random } from "../test/random.ts";
 
 /** Small, so that 100,000 cases are quick; large enough for every seed image to load. */
 const GUEST_MEMORY = 32 * MIB;
 const TIME_LIMIT_MS = 2000;
 /** Beyond guest memory and file: objects, messages, tables of one load. */
 const ALLOCATION_SLACK = 2 * MIB;
-
-/** Marsaglia's xorshift32: small, and the same everywhere. */
-class Random {
-  #state: number;
-  constructor(seed: number) {
-    // Neighbouring seeds must not give neighbouring sequences.
-    this.#state = Math.imul(seed ^ 0x9e37_79b9, 0x85eb_ca6b) | 1;
-    for (let i = 0; i < 4; i++) this.next();
-  }
-  next(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return x >>> 0;
-  }
-  below(limit: number): number {
-    return this.next() % limit;
-  }
-  pick<T>(values: readonly T[]): T {
-    return values[this.below(values.length)]!;
-  }
-}
 
 const segment = {
   physical: 0x20_0000,
@@ -85,7 +62,7 @@ function place(random: Random, length: number): number {
 }
 
 function mutateOnce(random: Random, file: Uint8Array): Uint8Array {
-  if (file.length === 0) return Uint8Array.of(random.next() & 0xff);
+  if (file.length === 0) return Uint8Array.of(random.u32() & 0xff);
   switch (random.below(7)) {
     case 0: {
       const at = place(random, file.length);
@@ -93,7 +70,7 @@ function mutateOnce(random: Random, file: Uint8Array): Uint8Array {
       return file;
     }
     case 1:
-      file[place(random, file.length)] = random.next() & 0xff;
+      file[place(random, file.length)] = random.u32() & 0xff;
       return file;
     case 2: // truncation
       return file.slice(
@@ -140,10 +117,10 @@ interface Case {
 }
 
 function makeCase(seed: number, index: number): Case {
-  const random = new Random(seed * 1_000_003 + index);
+  const random = Random.spread(seed * 1_000_003 + index);
   let file: Uint8Array;
   if (random.below(50) === 0) {
-    file = Uint8Array.from({ length: random.below(4096) }, () => random.next() & 0xff);
+    file = Uint8Array.from({ length: random.below(4096) }, () => random.u32() & 0xff);
   } else {
     file = random.pick(seedImages).slice();
     for (let n = random.pick([1, 1, 2, 3, 6]); n > 0; n--) file = mutateOnce(random, file);

@@ -11,7 +11,7 @@ import type { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
 import { openOutputs } from "./files.ts";
 import { loadMachine, readRunFiles } from "./load-machine.ts";
-import { OpenDrives } from "./open-drives.ts";
+import { type OpenDrives, withDrives } from "./open-drives.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput, writeError } from "./output.ts";
@@ -29,18 +29,8 @@ export interface SessionOptions extends RunOptions {
 const STDERR = 2;
 
 /** Runs the session. @returns the process's exit code. @throws UserError for what cannot be used */
-export async function runSession(options: SessionOptions): Promise<number> {
-  const drives = await OpenDrives.open(options.drives);
-  try {
-    const session = new Session(options, drives);
-    try {
-      return await session.run();
-    } finally {
-      session.close();
-    }
-  } finally {
-    drives.close();
-  }
+export function runSession(options: SessionOptions): Promise<number> {
+  return withDrives(options.drives, (drives) => new Session(options, drives));
 }
 
 class Session {

@@ -14,7 +14,7 @@ import { UserError } from "./errors.ts";
 import { Expectation } from "./expect.ts";
 import { openOutputs, readInput } from "./files.ts";
 import { loadMachine, readRunFiles } from "./load-machine.ts";
-import { OpenDrives } from "./open-drives.ts";
+import { type OpenDrives, withDrives } from "./open-drives.ts";
 import { type Cause, outcome } from "./outcome.ts";
 import { LineWriter, StreamOutput, writeError } from "./output.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -36,18 +36,8 @@ const STDOUT = 1;
 const LONGEST_LINE = 200;
 
 /** @returns the process's exit code. @throws UserError for what cannot be used */
-export async function runTrace(options: TraceOptions): Promise<number> {
-  const drives = await OpenDrives.open(options.drives);
-  try {
-    const session = new TraceSession(options, drives);
-    try {
-      return await session.run();
-    } finally {
-      session.close();
-    }
-  } finally {
-    drives.close();
-  }
+export function runTrace(options: TraceOptions): Promise<number> {
+  return withDrives(options.drives, (drives) => new TraceSession(options, drives));
 }
 
 /** Symbols of the files that were named, and of the image. Null if there are none. */

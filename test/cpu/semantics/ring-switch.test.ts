@@ -7,7 +7,8 @@ import { Segment } from "../../../src/cpu/layout.ts";
 import { Cr0, Cr4, Efer, Flag } from "../../../src/cpu/registers.ts";
 import { RecordView, type SystemHelpers } from "../../../src/cpu/system/helper.ts";
 import { NMI_BLOCKED } from "../../../src/cpu/system/index.ts";
-import { At, Attr, expectSame, GDT_LIMIT, Random, RingMachine, Sel } from "./rings.ts";
+import { Random } from "../../random.ts";
+import { At, Attr, expectSame, GDT_LIMIT, RingMachine, Sel } from "./rings.ts";
 
 const CASES = 1000;
 const IRETQ = [0x48, 0xcf];

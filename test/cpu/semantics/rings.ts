@@ -191,31 +191,3 @@ export function expectSame(a: RingMachine, b: RingMachine, what: string): void {
     expect.fail(`${what}\n${differences.slice(0, 20).join("\n")}`);
   }
 }
-
-/** A generator with a fixed seed (xorshift). */
-export class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-  u32(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return x >>> 0;
-  }
-  below(n: number): number {
-    return this.u32() % n;
-  }
-  chance(oneIn: number): boolean {
-    return this.below(oneIn) === 0;
-  }
-  pick<T>(values: readonly T[]): T {
-    return values[this.below(values.length)]!;
-  }
-  u64(): bigint {
-    return (BigInt(this.u32()) << 32n) | BigInt(this.u32());
-  }
-}

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { VirtioBlock } from "../../../src/devices/virtio/block.ts";
 import type { VirtioDevice } from "../../../src/devices/virtio/device.ts";
 import { VirtioRng } from "../../../src/devices/virtio/rng.ts";
+import { Random } from "../../random.ts";
 import {
   createRig,
   FULL,
@@ -20,28 +21,6 @@ import {
 
 /** `FUZZ_STEPS=1000000 vitest run test/devices/virtio/fuzz.test.ts` is the long run. */
 const STEPS = Number(process.env["FUZZ_STEPS"] ?? 5000);
-
-/** xorshift32: the same numbers in every run. */
-class Dice {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-  word(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return x >>> 0;
-  }
-  below(n: number): number {
-    return this.word() % n;
-  }
-  pick<T>(from: readonly T[]): T {
-    return from[this.below(from.length)]!;
-  }
-}
 
 const LENGTHS = [0, 1, 16, 511, 512, 513, 4096, 0x1_0000, 0x8000_0000, 0xffff_ffff];
 const ADDRESSES = [
@@ -58,7 +37,7 @@ const ADDRESSES = [
 ];
 const INDEXES = [0, 1, 63, 64, 0x7fff, 0xfffe, 0xffff];
 
-function lie(dice: Dice, { memory }: Rig, ring: TestRing): void {
+function lie(dice: Random, { memory }: Rig, ring: TestRing): void {
   const address = dice.below(3) === 0 ? dice.pick(ADDRESSES) : 0x20_0000 + dice.below(0x10_0000);
   const length = dice.below(3) === 0 ? dice.pick(LENGTHS) : 1 + dice.below(1024);
   switch (dice.below(6)) {
@@ -83,14 +62,14 @@ function lie(dice: Dice, { memory }: Rig, ring: TestRing): void {
       memory.write16(ring.driver + dice.pick([0, 2, 4 + 2 * ring.size]), dice.pick(INDEXES));
       return;
     case 3:
-      memory.write16(ring.device + dice.pick([0, 2, 4 + 8 * ring.size]), dice.word() & 0xffff);
+      memory.write16(ring.device + dice.pick([0, 2, 4 + 8 * ring.size]), dice.u32() & 0xffff);
       return;
     case 4:
       ring.offer(dice.below(ring.size + 2));
       return;
     default: {
       // A request as it should be, or nearly.
-      memory.write32(0x21_0000, dice.pick([0, 1, 4, 8, 11, 13, 14, dice.word()]));
+      memory.write32(0x21_0000, dice.pick([0, 1, 4, 8, 11, 13, 14, dice.u32()]));
       memory.write32(0x21_0008, dice.pick([0, 1, 15, 16, 0xffff_ffff]));
       memory.write32(0x21_000c, dice.pick([0, 0, 0, 1, 0xffff_ffff]));
       const parts = [
@@ -103,9 +82,9 @@ function lie(dice: Dice, { memory }: Rig, ring: TestRing): void {
   }
 }
 
-function poke(dice: Dice, { driver, pci, msix }: Rig): void {
+function poke(dice: Random, { driver, pci, msix }: Rig): void {
   const size = dice.pick([1, 2, 4] as const);
-  const value = dice.pick([0, 1, 3, 11, 15, 0xff, dice.word()]) % 2 ** (8 * size);
+  const value = dice.pick([0, 1, 3, 11, 15, 0xff, dice.u32()]) % 2 ** (8 * size);
   switch (dice.below(pci === null ? 2 : 4)) {
     case 0:
       driver.device.write(dice.below(0x140 / size) * size, size, value);
@@ -114,7 +93,7 @@ function poke(dice: Dice, { driver, pci, msix }: Rig): void {
       driver.device.read(dice.below(0x4000 / size) * size, size);
       return;
     case 2:
-      msix!.write(dice.below(0x400) * 4, 4, dice.word());
+      msix!.write(dice.below(0x400) * 4, 4, dice.u32());
       return;
     default: {
       const at = dice.below(256 / size) * size;
@@ -126,7 +105,7 @@ function poke(dice: Dice, { driver, pci, msix }: Rig): void {
 
 /** @returns how often the device was started, how often it came to need a reset, and what it did */
 function fuzz(kind: "pci" | "mmio", device: VirtioDevice, store: TestStore | null, seed: number) {
-  const dice = new Dice(seed);
+  const dice = new Random(seed);
   const rig = createRig(kind, device);
   const sizes = device.queueSizes.map(() => (device.queueSizes.length === 1 ? 8 : 64));
   let rings = start(rig, FULL, sizes);

@@ -1,4 +1,5 @@
 /** What a machine is made of, what it boots, how it runs, and why a run ends. */
+import type { Pacing } from "./pacing.ts";
 import type { VirtioOptions } from "./virtio.ts";
 
 export interface MachineOptions extends VirtioOptions {
@@ -43,20 +44,22 @@ export type StopReason =
   | { readonly kind: "halted" }
   | { readonly kind: "instruction-limit" }
   /** `stop()` was called. */
-  | { readonly kind: "stopped" };
+  | { readonly kind: "stopped" }
+  /** The end of a replay. */
+  | { readonly kind: "replayed" };
 
 export interface RunOptions {
   /** Stop once this many instructions have been executed since power-on (a block may exceed it). */
   readonly maxInstructions?: number;
   /**
-   * `run` only: called between two slices, every 20 ms of wall time or so, when the host's event loop has run.
-   * The guest waits for what it returns. The guest's time is not disturbed: slices end by virtual time alone.
+   * `run` only: called between two slices, when the host's event loop has run, every 20 ms of wall time or so, with a network every
+   * millisecond, and before the machine sleeps. The guest waits for what it returns. The guest's time is not disturbed:
+   * slices end by virtual time alone.
    */
   readonly onYield?: () => Promise<void> | undefined;
   /**
-   * `run` only: the machine is idle and about to skip `nanoseconds` of virtual time, `Infinity` when only
-   * input could wake it. The result says how many pass now: fewer let input in earlier; `Infinity` for
-   * `Infinity` ends the run as "halted". Without it everything is skipped at once.
+   * `run` only: how virtual time goes with the host's (`HostClock`, `SleepIdle`). Without it idle time is skipped. A machine that
+   * only input can wake waits for it in any case, as long as some may come (`machine.outside`).
    */
-  readonly onIdle?: (nanoseconds: number) => Promise<number>;
+  readonly pacing?: Pacing;
 }

@@ -3,7 +3,8 @@
  * the command line uses nothing else.
  *
  * Virtual time is one nanosecond an instruction, or what a timing model says, plus the time that idle processors
- * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the options and the console input, so a run repeats exactly.
+ * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the
+ * options and the input (`outside-input.ts`), so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
 import type { SystemObserver } from "../cpu/core.ts";
@@ -26,8 +27,10 @@ import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from 
 import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage, leaveAsFirmware } from "./enter.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
+import { OutsideInput, type Place } from "./outside-input.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
+import { runPaced } from "./run-loop.ts";
 import { QUANTUM } from "./turns.ts";
 import { virtioDevices } from "./virtio.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -44,8 +47,6 @@ const LEAST_UNITS = UNITS_PER_CYCLE / 8;
  * nanoseconds of it. Else turns would be dearest where all of them wait for time to pass.
  */
 const SHORTEST_SPIN = 500;
-/** Wall time between two chances for the host's event loop, ms. */
-const YIELD_MS = 20;
 
 /** @throws RangeError that names the quantity */
 function wholeNumber(name: string, value: number, least: number, most: number): number {
@@ -62,6 +63,8 @@ export class Machine {
   readonly platform: Platform;
   readonly processor: Processor;
   readonly states: readonly CpuState[];
+  /** Where everything from outside enters. */
+  readonly outside: OutsideInput;
   /** Messages of `onUnknown` with their counts. */
   readonly unknown = new Map<string, number>();
 
@@ -73,6 +76,8 @@ export class Machine {
   idleTime = 0;
   /** Virtual nanoseconds that each processor waited through in HLT or MWAIT, or for its start; `idleTime` included. */
   readonly idleTimeOf: number[];
+  /** Virtual nanoseconds that passed, by a host's clock, while processors had something to execute and did not. */
+  stolenTime = 0;
 
   readonly #options: MachineOptions;
   /** The timing model counts: budgets are in its units. */
@@ -142,7 +147,13 @@ export class Machine {
         onDebugExit: (status) => this.#end({ kind: "debug-exit", status }),
       },
     });
-    const port = this.platform.processorPort;
+    const { processorPort: port, console } = this.platform;
+    this.outside = new OutsideInput({
+      place: this.#place(),
+      type: (bytes) => console.receive(bytes),
+      sendBreak: () => console.receiveBreak(),
+      moveTime: (to) => this.#moveTime(to),
+    });
     this.#time = new VirtualTime(this.platform.clock, pace, () => this.processor.spent);
     this.mmu = new Mmu(this.memory, port, this.states, {
       physicalAddressBits: this.model.physicalBits,
@@ -202,6 +213,7 @@ export class Machine {
   #end(reason: StopReason): void {
     this.#stop ??= reason;
     this.processor.interruptSlice();
+    this.outside.wake();
   }
 
   #processorSide(): ProcessorSide {
@@ -218,6 +230,18 @@ export class Machine {
     const { turns } = this.#time;
     if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
     if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
+  }
+
+  #place(): Place {
+    const machine = this;
+    return {
+      get instructions() {
+        return machine.instructions;
+      },
+      get time() {
+        return machine.time;
+      },
+    };
   }
 
   /** Power-on state of every processor and device; memory keeps its contents. */
@@ -302,7 +326,7 @@ export class Machine {
 
   /** Bytes typed at the serial console. They reach the guest between two slices. */
   type(bytes: Uint8Array): void {
-    this.platform.console.receive(bytes);
+    this.outside.type(bytes);
   }
 
   /** Ends `run` at the end of the current slice. */
@@ -323,21 +347,18 @@ export class Machine {
   }
 
   /** Runs until the guest ends or `stop` is called; lets the host's event loop run in between. */
-  async run(options: RunOptions = {}): Promise<StopReason> {
-    const { onIdle, onYield } = options;
-    for (;;) {
-      const until = performance.now() + YIELD_MS;
-      do {
-        const reason = this.#slice(options);
-        if (reason) return reason;
-        const idle = this.#idle();
-        if (idle === 0) continue;
-        const halted = this.#skip(onIdle ? await onIdle(idle) : idle);
-        if (halted) return halted;
-      } while (performance.now() < until);
-      await new Promise((resolve) => setImmediate(resolve));
-      await onYield?.();
-    }
+  run(options: RunOptions = {}): Promise<StopReason> {
+    const { outside, platform } = this;
+    const { clock } = platform;
+    const steps = {
+      outside,
+      now: () => clock.now(),
+      slice: () => this.#slice(options),
+      idle: () => this.#idle(),
+      skip: (nanoseconds: number) => this.#skip(nanoseconds),
+      untilDeadline: () => (clock.nextDeadline() ?? Number.POSITIVE_INFINITY) - clock.now(),
+    };
+    return runPaced(steps, options);
   }
 
   /** The processors that have something to execute. One by itself finds out by executing. */
@@ -360,10 +381,11 @@ export class Machine {
   /** One stay in a processor: its turn, or a part of it. */
   #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
     const { clock } = this.platform;
+    if (this.outside.apply() === "end") return { kind: "replayed" };
     this.#isIdle = false;
     clock.runDue();
     if (this.#stop) return this.#takeStop();
-    const left = maxInstructions - this.instructions;
+    const left = Math.min(maxInstructions, this.outside.maxInstructions) - this.instructions;
     if (left <= 0) return { kind: "instruction-limit" };
     const { turns } = this.#time;
     if (!turns.active && !this.#beginRound()) {
@@ -392,9 +414,9 @@ export class Machine {
     return null;
   }
 
-  /** Virtual nanoseconds from now to the next event if every processor waits, else 0. */
+  /** Virtual nanoseconds from now to the next event if every processor waits and nothing has come in, else 0. */
   #idle(): number {
-    if (!this.#isIdle) return 0;
+    if (!this.#isIdle || this.outside.apply() !== "nothing") return 0;
     const { clock } = this.platform;
     const next = clock.nextDeadline();
     return next === null ? Number.POSITIVE_INFINITY : Math.max(0, next - clock.now());
@@ -403,11 +425,18 @@ export class Machine {
   /** Lets idle time pass; with nothing to wait for, the machine has halted. */
   #skip(nanoseconds: number): StopReason | null {
     if (nanoseconds === Number.POSITIVE_INFINITY) return { kind: "halted" };
-    const { clock } = this.platform;
-    this.idleTime += nanoseconds;
-    for (const { index } of this.states) this.idleTimeOf[index]! += nanoseconds;
-    clock.advanceTo(clock.now() + nanoseconds);
+    if (nanoseconds > 0) this.#moveTime(this.platform.clock.now() + nanoseconds);
     return null;
+  }
+
+  /** Time passes in which nothing is executed. */
+  #moveTime(to: number): void {
+    const nanoseconds = to - this.platform.clock.now();
+    if (this.#isIdle) {
+      this.idleTime += nanoseconds;
+      for (const { index } of this.states) this.idleTimeOf[index]! += nanoseconds;
+    } else this.stolenTime += nanoseconds;
+    this.#time.moveTo(to);
   }
 
   #takeStop(): StopReason {

@@ -59,6 +59,12 @@ export class VirtualTime implements TimeSource {
     return this.#pace.ticks(start, passed);
   }
 
+  /** Between slices: time passes in which no processor executes. @param to ns, not in the past */
+  moveTo(to: number): void {
+    if (this.turns.active) this.turns.start += to - this.#clock.now();
+    this.#clock.advanceTo(to);
+  }
+
   // ---- Slices ------------------------------------------------------------------------------------------
 
   /** What a processor spends in `nanoseconds`. */

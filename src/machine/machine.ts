@@ -20,6 +20,7 @@ import { Stop } from "../cpu/slice.ts";
 import { CpuState } from "../cpu/state.ts";
 import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
 import { Activity, activity, resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
+import type { NetworkPort } from "../devices/virtio/network-link.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
 import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from "../timing/index.ts";
@@ -65,6 +66,8 @@ export class Machine {
   readonly states: readonly CpuState[];
   /** Where everything from outside enters. */
   readonly outside: OutsideInput;
+  /** The network devices in the order of the options: frames for the guest go in between two slices. */
+  readonly networks: readonly NetworkPort[];
   /** Messages of `onUnknown` with their counts. */
   readonly unknown = new Map<string, number>();
 
@@ -129,6 +132,8 @@ export class Machine {
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
     this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
+    const virtio = virtioDevices(options);
+    this.networks = virtio.networks;
     this.platform = createPlatform({
       processors,
       memorySize,
@@ -136,7 +141,7 @@ export class Machine {
       physicalAddressBits: this.model.physicalBits,
       x2apic: this.model.features.has("x2apic"),
       tscDeadline: this.model.features.has("tsc-deadline"),
-      virtio: virtioDevices(options),
+      virtio: virtio.attachments,
       memory: this.memory,
       ...(options.startDate === undefined ? {} : { startDate: options.startDate }),
       events: {
@@ -153,6 +158,9 @@ export class Machine {
       type: (bytes) => console.receive(bytes),
       sendBreak: () => console.receiveBreak(),
       moveTime: (to) => this.#moveTime(to),
+    });
+    this.networks.forEach((port, i) => {
+      this.outside.connect(port, options.networks?.[i]?.source ?? null);
     });
     this.#time = new VirtualTime(this.platform.clock, pace, () => this.processor.spent);
     this.mmu = new Mmu(this.memory, port, this.states, {

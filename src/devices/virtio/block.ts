@@ -7,6 +7,7 @@
 
 import type { AccessSize, DeviceState } from "../device.ts";
 import { restoreRecord, saveRecord } from "../state.ts";
+import type { Chain } from "./chain.ts";
 import {
   type Completion,
   DEVICE_ID,
@@ -15,7 +16,6 @@ import {
   hasFeature,
   type VirtioDevice,
 } from "./device.ts";
-import type { Chain } from "./queue.ts";
 
 export const SECTOR = 512;
 

@@ -9,9 +9,17 @@
 
 import type { AccessSize, Clock, DeviceState, Log, Timer } from "../device.ts";
 import { restoreRecord, saveRecord } from "../state.ts";
-import { DriverError, FEATURE, featureWords, hasFeature, STATUS, type VirtioDevice } from "./device.ts";
+import {
+  DriverError,
+  FEATURE,
+  featureWords,
+  hasFeature,
+  STATUS,
+  type VirtioDevice,
+  type VirtioHost,
+} from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
-import { Virtqueue } from "./queue.ts";
+import { type Ring, Virtqueue } from "./queue.ts";
 
 /** From a notification to its requests, and between two batches, virtual ns: about what a fast disk takes. */
 const LATENCY = 10_000;
@@ -38,7 +46,7 @@ export interface VirtioCoreOptions {
   readonly log: Log;
 }
 
-export class VirtioCore {
+export class VirtioCore implements VirtioHost {
   readonly device: VirtioDevice;
   readonly queues: readonly Virtqueue[];
   readonly log: Log;
@@ -74,6 +82,7 @@ export class VirtioCore {
       FEATURE.EVENT_IDX,
       FEATURE.VERSION_1,
     ]);
+    device.connect?.(this);
   }
 
   get status(): number {
@@ -104,6 +113,8 @@ export class VirtioCore {
     const [offeredLow, offeredHigh] = this.#offered;
     if ((low & ~offeredLow) !== 0 || (high & ~offeredHigh) !== 0) return false;
     if (!hasFeature([low, high], FEATURE.VERSION_1)) return false;
+    const has = (bit: number) => hasFeature([low, high], bit);
+    if (this.device.dependencies?.some(([bit, needed]) => has(bit) && !needed.some(has))) return false;
     this.device.negotiated([low, high]);
     return true;
   }
@@ -167,11 +178,17 @@ export class VirtioCore {
 
   /** The driver has made buffers available in queue `index` (2.3). */
   notify(index: number): void {
-    const s = this.#s;
-    const running = (s.status & (STATUS.DRIVER_OK | STATUS.NEEDS_RESET)) === STATUS.DRIVER_OK;
-    // 2.1.2: the device takes nothing before DRIVER_OK.
-    if (!running || this.queues[index]?.enabled !== true) return;
-    s.notified |= 1 << index;
+    this.requestWork(index);
+  }
+
+  /** 2.1.2: the device takes nothing before DRIVER_OK. */
+  get running(): boolean {
+    return (this.#s.status & (STATUS.DRIVER_OK | STATUS.NEEDS_RESET)) === STATUS.DRIVER_OK;
+  }
+
+  requestWork(queue: number): void {
+    if (!this.running || this.queues[queue]?.enabled !== true) return;
+    this.#s.notified |= 1 << queue;
     this.#schedule();
   }
 
@@ -197,17 +214,14 @@ export class VirtioCore {
     try {
       for (let requests = 0; s.notified !== 0 && requests < BATCH_REQUESTS && moved < BATCH_BYTES; ) {
         const index = this.#nextQueue();
-        const queue = this.queues[index]!;
-        const chain = queue.enabled ? queue.take() : null;
-        if (chain === null) {
+        const { ring } = this.queues[index]!;
+        const bytes = ring === null ? null : this.#serve(index, ring);
+        if (bytes === null) {
           s.notified &= ~(1 << index);
-          if (queue.enabled) queue.askForNotification();
           continue;
         }
-        const completion = this.device.handle(index, chain);
-        queue.give(chain.head, completion.written);
         given.add(index);
-        moved += completion.moved;
+        moved += bytes;
         requests++;
       }
     } catch (error) {
@@ -215,8 +229,30 @@ export class VirtioCore {
       return;
     }
     s.busyUntil = this.#clock.now() + Math.ceil(moved / BYTES_PER_NS);
-    for (const index of given) if (this.queues[index]!.wantsInterrupt()) this.transport.usedBuffer(index);
+    for (const index of given) {
+      if (this.queues[index]!.ring?.wantsInterrupt() === true) this.transport.usedBuffer(index);
+    }
     if (s.notified !== 0) this.#schedule();
+  }
+
+  /** One request, or one thing that came in. @returns the bytes moved; null if there is nothing to do */
+  #serve(index: number, ring: Ring): number | null {
+    const { device } = this;
+    if (device.isFilled?.(index) === true) {
+      const filled = device.fill!(index, ring);
+      if (typeof filled === "number") return filled;
+      // Buffers are of no interest while there is nothing to put into them.
+      ring.askForNotification(filled === "no buffers");
+      return null;
+    }
+    const chain = ring.take();
+    if (chain === null) {
+      ring.askForNotification(true);
+      return null;
+    }
+    const { written, moved } = device.handle(index, chain);
+    ring.give(chain, written);
+    return moved;
   }
 
   #nextQueue(): number {

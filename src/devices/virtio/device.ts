@@ -7,10 +7,11 @@
  */
 
 import type { AccessSize, DeviceState } from "../device.ts";
-import type { Chain } from "./queue.ts";
+import type { Chain } from "./chain.ts";
+import type { Ring } from "./queue.ts";
 
 /** Device IDs (section 5). */
-export const DEVICE_ID = { BLOCK: 2, ENTROPY: 4 } as const;
+export const DEVICE_ID = { NETWORK: 1, BLOCK: 2, CONSOLE: 3, ENTROPY: 4 } as const;
 
 /** Device status (2.1). */
 export const STATUS = {
@@ -55,6 +56,17 @@ export interface Completion {
   readonly moved: number;
 }
 
+/** The core behind a device, for one that has work of its own: frames that came in, bytes that were typed. */
+export interface VirtioHost {
+  /** Whether a driver has taken the device over (DRIVER_OK) and keeps to the rules. */
+  readonly running: boolean;
+  /** There is something for the buffers of a queue: `fill` is to be called at the next batch. */
+  requestWork(queue: number): void;
+}
+
+/** What became of a try to put something into the buffers of a queue: the bytes moved, or why nothing was. */
+export type Filled = number | "nothing" | "no buffers";
+
 export interface VirtioDevice {
   /** For messages, timers and snapshots; unique in a machine, e.g. "virtio disk0". */
   readonly name: string;
@@ -73,11 +85,23 @@ export interface VirtioDevice {
   writeConfig(offset: number, size: AccessSize, value: number): void;
   /** The features that the driver took, once it has. */
   negotiated(features: FeatureWords): void;
+  /** Features that mean nothing without another: [bit, those of which one at least is needed with it]. */
+  readonly dependencies?: readonly (readonly [bit: number, needed: readonly number[]])[];
+  /** Called once, when the device is put behind its core. */
+  connect?(host: VirtioHost): void;
   /**
    * Carries out one request. The work that it makes is bounded, whatever the guest asks.
    * @throws DriverError
    */
   handle(queue: number, chain: Chain): Completion;
+  /** Whether the buffers of a queue wait for something to come in: `fill` is called for it, never `handle`. */
+  isFilled?(queue: number): boolean;
+  /**
+   * Puts what came in first into buffers that it takes from the ring, and gives those back. If they do not suffice,
+   * it puts them back into the ring.
+   * @throws DriverError
+   */
+  fill?(queue: number, ring: Ring): Filled;
   reset(): void;
   save(): DeviceState;
   restore(state: DeviceState): void;

@@ -40,12 +40,13 @@ export interface NetworkLink {
 
 /** The network device, for who has frames for the guest. They may only come between two slices. */
 export interface NetworkPort {
-  /** Whether `receive` would take a frame now. */
+  /** Whether `receive` would take a frame now. While no driver runs it is true, and frames are lost. */
   readonly hasRoom: boolean;
   /**
    * Puts a frame on its way to the guest. Its bytes belong to the caller again when this returns. A frame with work left goes to a
    * driver that takes such frames as it is; for others the device does the work.
-   * @returns false if it was dropped: no room, or longer than 65,550 bytes
+   * @returns false if it was dropped: no room, no driver, malformed, or longer than the driver or any frame
+   * (65,557 bytes) allows; true for one that the driver's filter does not let through
    */
   receive(frame: Uint8Array, work: FrameWork): boolean;
 }

@@ -5,8 +5,8 @@
 
 import type { DeviceState } from "../device.ts";
 import { restoreRecord, saveRecord } from "../state.ts";
+import type { Chain } from "./chain.ts";
 import { type Completion, DEVICE_ID, DriverError, type VirtioDevice } from "./device.ts";
-import type { Chain } from "./queue.ts";
 
 /** The most that one request gives: a driver takes fewer bytes than it asked for (5.4.6.2). */
 const MOST_BYTES = 4096;

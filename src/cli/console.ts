@@ -12,9 +12,6 @@ export interface ConsoleActions {
   statistics(): Promise<readonly string[]>;
 }
 
-/** Idle time shorter than this is not slept but owed: timers of the host are no finer. */
-const SHORTEST_SLEEP = 2e6;
-
 export class Console {
   readonly #machine: Machine;
   readonly #output: Output;
@@ -24,8 +21,6 @@ export class Console {
   /** While the monitor holds the guest. */
   #held: Promise<void> | undefined;
   #release: (() => void) | null = null;
-  /** Idle nanoseconds that have been skipped in virtual time and not yet slept. */
-  #owed = 0;
 
   constructor(machine: Machine, output: Output, actions: ConsoleActions) {
     this.#machine = machine;
@@ -55,7 +50,10 @@ export class Console {
         else machine.type(bytes);
       },
       command: (command) => this.#command(command, actions),
-      end: () => {},
+      end: () => {
+        machine.outside.mayType = false;
+        machine.outside.wake();
+      },
     });
   }
 
@@ -65,6 +63,7 @@ export class Console {
   }
 
   start(): void {
+    this.#machine.outside.mayType = true;
     this.#terminal.start();
   }
 
@@ -73,43 +72,14 @@ export class Console {
     this.#terminal.stop();
   }
 
-  /** Ends any waiting. */
+  /** Ends any waiting for the monitor. */
   wake(): void {
     this.#resume();
-    this.#terminal.wake();
   }
 
   /** What the guest has to wait for. */
   held(): Promise<void> | undefined {
     return this.#held;
-  }
-
-  /**
-   * For `RunOptions.onIdle`. With a person at the terminal an idle second lasts a second; otherwise idle time
-   * is skipped, and only a machine that nothing but input can wake waits for it.
-   */
-  readonly onIdle = async (nanoseconds: number): Promise<number> => {
-    if (nanoseconds === Number.POSITIVE_INFINITY) {
-      if (!this.#terminal.open) return nanoseconds;
-      await this.#flushed();
-      await this.#terminal.input(nanoseconds);
-      return 0;
-    }
-    if (!this.interactive) return nanoseconds;
-    this.#owed += nanoseconds;
-    if (this.#owed < SHORTEST_SLEEP) return nanoseconds;
-    await this.#flushed();
-    const start = performance.now();
-    await this.#terminal.input(this.#owed / 1e6);
-    this.#owed -= Math.round((performance.now() - start) * 1e6);
-    // Woken by a key: what is still owed has not passed, and the key comes at this earlier time.
-    const passed = Math.min(nanoseconds, Math.max(0, nanoseconds - this.#owed));
-    this.#owed = Math.min(0, this.#owed);
-    return passed;
-  };
-
-  async #flushed(): Promise<void> {
-    await this.#output.flush();
   }
 
   #command(command: EscapeCommand, actions: ConsoleActions): void {
@@ -118,7 +88,7 @@ export class Console {
         actions.quit();
         break;
       case "break":
-        this.#machine.platform.console.receiveBreak();
+        this.#machine.outside.sendBreak();
         break;
       case "help":
         this.#write(["", ...ESCAPE_HELP, ""].join("\r\n"));

@@ -2,7 +2,6 @@
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
-import type { MachineDrive } from "../machine/virtio.ts";
 import { TimingModelError } from "../timing/index.ts";
 import { UserError } from "./errors.ts";
 import { readInput } from "./files.ts";
@@ -21,16 +20,17 @@ export function readRunFiles({ image, initrd }: RunOptions): RunFiles {
   };
 }
 
+type MachineDevices = Pick<MachineOptions, "drives" | "networks">;
 type MachineEvents = Pick<MachineOptions, "onConsole" | "onDebugByte" | "onUnknown">;
 
 /** @throws UserError */
 export function loadMachine(
   options: RunOptions,
   { image, initrd }: RunFiles,
-  drives: readonly MachineDrive[],
+  devices: MachineDevices,
   events: MachineEvents,
 ): Machine {
-  const machine = createMachine(options, drives, events);
+  const machine = createMachine(options, devices, events);
   try {
     machine.load({ image, commandLine: options.append, ...(initrd ? { initrd } : {}) });
   } catch (error) {
@@ -40,7 +40,7 @@ export function loadMachine(
   return machine;
 }
 
-function createMachine(options: RunOptions, drives: readonly MachineDrive[], events: MachineEvents): Machine {
+function createMachine(options: RunOptions, devices: MachineDevices, events: MachineEvents): Machine {
   const { memory, cpus, quantum, cpu, timing, seed, rng } = options;
   try {
     return new Machine({
@@ -51,14 +51,14 @@ function createMachine(options: RunOptions, drives: readonly MachineDrive[], eve
       ...(timing === undefined ? {} : { timing }),
       ...(seed === undefined ? {} : { seed }),
       ...(rng === undefined ? {} : { rng }),
-      drives,
+      ...devices,
       ...events,
     });
   } catch (error) {
     if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
     if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
     if (error instanceof RangeError && /virtio/.test(error.message)) {
-      throw new UserError(`--drive: the machine cannot have ${error.message}`);
+      throw new UserError(`--drive, --net: the machine cannot have ${error.message}`);
     }
     // Too small, too large, or more than the host can give.
     if (error instanceof RangeError && /memory/i.test(error.message)) {

@@ -43,21 +43,3 @@ export class OpenDrives {
     for (const disk of this.#disks) disk.close();
   }
 }
-
-/** Runs a session with its disks open, and closes them whatever its end. @throws UserError */
-export async function withDrives(
-  options: readonly DriveOption[],
-  create: (drives: OpenDrives) => { run(): Promise<number>; close(): void },
-): Promise<number> {
-  const drives = await OpenDrives.open(options);
-  try {
-    const session = create(drives);
-    try {
-      return await session.run();
-    } finally {
-      session.close();
-    }
-  } finally {
-    drives.close();
-  }
-}

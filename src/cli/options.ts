@@ -62,6 +62,19 @@ export function parseQuantum(option: string, text: string): number {
   return nanoseconds;
 }
 
+export type ClockOption = "virtual" | "host";
+
+export function parseClock(option: string, text: string): ClockOption {
+  if (text === "virtual" || text === "host") return text;
+  throw malformed(option, "virtual or host", text);
+}
+
+/** A file's name. */
+export function parseFile(option: string, text: string): string {
+  if (text === "") throw new UserError(`${option}: expected a file name, found nothing`);
+  return text;
+}
+
 /** A 64-bit number, decimal or hexadecimal. */
 export function parseSeed(option: string, text: string): bigint {
   const seed = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? BigInt(text) : -1n;

@@ -2,12 +2,15 @@
 import type { Machine, StopReason } from "../machine/machine.ts";
 import { ExitCode } from "./exit-codes.ts";
 
-/** Why the session stopped the machine. `closed`: nobody reads the output any more. */
-export type Cause = "expect" | "timeout" | "quit" | "closed" | "SIGINT" | "SIGTERM" | "SIGHUP";
+/**
+ * Why the session stopped the machine. `closed`: nobody reads the output any more. `replayed`: the recorded run was
+ * stopped here.
+ */
+export type Cause = "expect" | "replayed" | "timeout" | "quit" | "closed" | "SIGINT" | "SIGTERM" | "SIGHUP";
 
 export interface Outcome {
   readonly exitCode: number;
-  /** A `StopReason` kind or a `Cause`. */
+  /** A `StopReason` kind, a `Cause`, or "diverged". */
   readonly reason: string;
   /** Said on standard error; null when there is nothing to say. */
   readonly message: string | null;
@@ -21,6 +24,7 @@ const STOPPED: Readonly<Record<Cause, { exitCode: number; message: string | null
   expect: { exitCode: ExitCode.SUCCESS, message: null },
   timeout: { exitCode: ExitCode.LIMIT, message: "stopped: --timeout reached" },
   quit: { exitCode: ExitCode.SUCCESS, message: null },
+  replayed: { exitCode: ExitCode.SUCCESS, message: "the recording ends" },
   closed: { exitCode: ExitCode.SIGPIPE, message: null },
   SIGINT: { exitCode: ExitCode.SIGINT, message: "stopped by SIGINT" },
   SIGTERM: { exitCode: ExitCode.SIGTERM, message: "stopped by SIGTERM" },
@@ -42,22 +46,32 @@ function ofReason(reason: StopReason): { exitCode: number; message: string | nul
       return { exitCode: ExitCode.TRIPLE_FAULT, message: "triple fault" };
     case "instruction-limit":
       return { exitCode: ExitCode.LIMIT, message: "stopped: --max-instructions reached" };
+    case "replayed":
+      return STOPPED.replayed;
     case "stopped":
       return { exitCode: ExitCode.FAILURE, message: "stopped" };
   }
 }
 
-/** @param expecting `--expect` was given: a guest that ends by itself before is a failure */
+/**
+ * @param expecting `--expect` was given: a guest that ends by itself before is a failure
+ * @param divergence how a replay differs from what was recorded
+ */
 export function outcome(
   stop: StopReason,
   cause: Cause | null,
   expecting: boolean,
+  divergence: string | null,
   machine: Pick<Machine, "instructions">,
 ): Outcome {
   // A match counts even when the guest powered off in the same breath.
   const decided = cause !== null && (stop.kind === "stopped" || cause === "expect") ? cause : null;
   const { exitCode, message } = decided ? STOPPED[decided] : ofReason(stop);
   const common = { reason: decided ?? stop.kind, isCrash: !decided && stop.kind === "triple-fault" };
+  if (divergence !== null) {
+    const message = `the run has diverged from the recording: ${divergence}`;
+    return { reason: "diverged", isCrash: false, isInterrupted: false, exitCode: ExitCode.FAILURE, message };
+  }
   const isInterrupted = decided === "SIGINT" || decided === "SIGTERM";
   if (expecting && decided === null && exitCode === ExitCode.SUCCESS) {
     const text = "the guest powered off before its console matched --expect";

@@ -127,6 +127,34 @@ export class FileOutput implements Output {
   }
 }
 
+/** A file that others write to in pieces of their own. */
+export class FileSink {
+  readonly #fd: number;
+  readonly #onClosed: (error: unknown) => void;
+  #closed = false;
+
+  /** @param onClosed it cannot be written to any more; what comes later is dropped */
+  constructor(fd: number, onClosed: (error: unknown) => void) {
+    this.#fd = fd;
+    this.#onClosed = onClosed;
+  }
+
+  /** Writes at once. */
+  readonly write = (bytes: Uint8Array): void => {
+    if (this.#closed) return;
+    try {
+      writeAll(this.#fd, bytes);
+    } catch (error) {
+      this.#closed = true;
+      this.#onClosed(error);
+    }
+  };
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
 /** For `--serial none`. */
 export const nullOutput: Output = {
   byte: () => {},

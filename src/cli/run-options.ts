@@ -3,9 +3,13 @@
 import type { VirtioTransport } from "../machine/virtio.ts";
 import { type DriveOption, parseDrives, parseTransport } from "./drives.ts";
 import { UserError } from "./errors.ts";
+import { type NetworkOption, parseNetworks } from "./networks.ts";
 import {
+  type ClockOption,
+  parseClock,
   parseCount,
   parseDuration,
+  parseFile,
   parseProcessors,
   parseQuantum,
   parseRegex,
@@ -29,6 +33,11 @@ export interface RunArguments {
   readonly seed?: string;
   readonly drive?: string | readonly string[];
   readonly rng?: string;
+  readonly net?: string | readonly string[];
+  readonly pcap?: string;
+  readonly clock?: string;
+  readonly record?: string;
+  readonly replay?: string;
 }
 
 export interface RunOptions {
@@ -50,6 +59,15 @@ export interface RunOptions {
   readonly expect: RegExp | undefined;
   readonly drives: readonly DriveOption[];
   readonly rng: VirtioTransport | undefined;
+  readonly networks: readonly NetworkOption[];
+  /** File for what crosses the networks. */
+  readonly pcap: string | undefined;
+  /** How virtual time goes with the host's. */
+  readonly clock: ClockOption | undefined;
+  /** File for all outside input. */
+  readonly record: string | undefined;
+  /** File with all outside input. */
+  readonly replay: string | undefined;
 }
 
 /** For yargs. */
@@ -87,6 +105,19 @@ export const RUN_OPTIONS = {
       "virtio disk: file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]; may be given again",
   },
   rng: { type: "string", describe: "virtio entropy device: pci or mmio" },
+  net: {
+    type: "string",
+    describe:
+      "virtio network device: none; user[,hostfwd=tcp|udp:[ADDRESS]:PORT-[GUEST]:PORT][,restrict=on][,loopback=on], where the guest reaches what the host reaches, but the host's own loopback services (by 10.0.2.2) only with loopback=on, and nothing with restrict=on, and hostfwd binds to 127.0.0.1 unless another address is given; or stream:PATH or stream:HOST:PORT, a socket of passt, gvproxy or QEMU; all with [,mac=ADDRESS][,mtu=N][,queues=N][,transport=pci|mmio]; may be given again",
+  },
+  pcap: { type: "string", describe: "file for what crosses the networks, in pcapng format" },
+  clock: {
+    type: "string",
+    describe:
+      "guest time: virtual, which repeats, or host, which follows the host's clock; host for boot with --net, virtual unless given otherwise",
+  },
+  record: { type: "string", describe: "file for all that enters the guest from outside, for --replay" },
+  replay: { type: "string", describe: "have a recorded run again: the same options and --replay FILE" },
 } as const;
 
 /** Options by name, with the parsers that say what is wrong with a value. */
@@ -111,12 +142,12 @@ export class OptionValues {
 
 /** @throws UserError */
 export function runOptions(given: RunArguments): RunOptions {
-  const { drive = [] } = given;
+  const { drive = [], net = [] } = given;
   const values = new OptionValues(
     given,
-    Object.keys(RUN_OPTIONS).filter((name) => name !== "drive"),
+    Object.keys(RUN_OPTIONS).filter((name) => name !== "drive" && name !== "net"),
   );
-  return {
+  const options: RunOptions = {
     image: given.image,
     initrd: given.initrd,
     append: given.append ?? "",
@@ -131,5 +162,21 @@ export function runOptions(given: RunArguments): RunOptions {
     expect: values.parse("expect", parseRegex),
     drives: parseDrives(typeof drive === "string" ? [drive] : drive),
     rng: values.parse("rng", parseTransport),
+    networks: parseNetworks(typeof net === "string" ? [net] : net),
+    pcap: values.parse("pcap", parseFile),
+    clock: values.parse("clock", parseClock),
+    record: values.parse("record", parseFile),
+    replay: values.parse("replay", parseFile),
   };
+  const { record, replay, clock, pcap, networks } = options;
+  if (replay !== undefined && record !== undefined) {
+    throw new UserError("--record: expected no --replay beside it: what is replayed is recorded already");
+  }
+  if (replay !== undefined && clock !== undefined) {
+    throw new UserError("--clock: expected no --replay beside it: how time passed is in the recording");
+  }
+  if (pcap !== undefined && networks.length === 0) {
+    throw new UserError("--pcap: expected a --net beside it, found none: nothing would be written");
+  }
+  return options;
 }

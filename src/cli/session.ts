@@ -6,16 +6,15 @@ import { combineObservers } from "../debug/observers.ts";
 import { registerDump } from "../debug/registers.ts";
 import type { Traces } from "../debug/trace.ts";
 import type { Machine, StopReason } from "../machine/machine.ts";
+import { type Pacing, SleepIdle } from "../machine/pacing.ts";
 import { Console } from "./console.ts";
-import type { UserError } from "./errors.ts";
-import { Expectation } from "./expect.ts";
 import { openOutputs } from "./files.ts";
-import { loadMachine, readRunFiles } from "./load-machine.ts";
-import { type OpenDrives, withDrives } from "./open-drives.ts";
+import { type GuestWorld, withGuestWorld } from "./guest-world.ts";
+import { loadMachine } from "./load-machine.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
-import { type Cause, outcome } from "./outcome.ts";
-import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput, writeError } from "./output.ts";
+import { FileOutput, LineWriter, nullOutput, type Output, StreamOutput } from "./output.ts";
 import { jsonReport } from "./report.ts";
+import { RunControl } from "./run-control.ts";
 import type { RunOptions } from "./run-options.ts";
 import { formatStatistics, RunStatistics } from "./statistics.ts";
 
@@ -30,37 +29,31 @@ const STDERR = 2;
 
 /** Runs the session. @returns the process's exit code. @throws UserError for what cannot be used */
 export function runSession(options: SessionOptions): Promise<number> {
-  return withDrives(options.drives, (drives) => new Session(options, drives));
+  return withGuestWorld(options, (world) => new Session(options, world));
 }
 
 class Session {
   readonly #options: SessionOptions;
+  readonly #world: GuestWorld;
+  readonly #control: RunControl;
   readonly #machine: Machine;
   readonly #statistics = new RunStatistics();
-  readonly #expectation: Expectation | null;
   readonly #output: Output;
-  readonly #messages: StreamOutput;
   readonly #traceWriters: LineWriter[] = [];
   readonly #console: Console | null;
-  readonly #signals: [NodeJS.Signals, () => void][] = [];
+  /** Open files for the world's outputs. */
+  #descriptors: readonly number[] = [];
   #traces: Traces | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  /** Why this session asked the machine to stop: the first reason counts. */
-  #cause: Cause | null = null;
-  /** An output that failed. */
-  #failure: UserError | null = null;
 
-  constructor(options: SessionOptions, drives: OpenDrives) {
+  constructor(options: SessionOptions, world: GuestWorld) {
     this.#options = options;
-    const files = readRunFiles(options);
-    this.#messages = new StreamOutput(process.stderr, () => {});
-    this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = loadMachine(options, files, drives.drives, {
+    this.#world = world;
+    this.#control = new RunControl(options, world);
+    this.#machine = loadMachine(options, world.files, world.devices, {
       onConsole: (byte) => this.#consoleByte(byte),
-      onDebugByte: (byte) => this.#messages.byte(byte),
+      onDebugByte: (byte) => this.#control.messages.byte(byte),
       onUnknown: (message) => this.#unknown(message),
     });
-    drives.onFailure = (message) => this.#say(message);
     this.#output = this.#openOutputs();
     this.#console = options.serial === "stdio" ? this.#openConsole() : null;
   }
@@ -72,31 +65,26 @@ class Session {
       ...traces.flatMap(({ file }) => file ?? []),
       ...(typeof serial === "object" ? [serial.file] : []),
     ];
-    const descriptors = openOutputs(paths);
+    const descriptors = openOutputs([...paths, ...this.#world.outputs]);
+    this.#descriptors = descriptors.splice(paths.length);
     const raw = serial === "stdio" && process.stdin.isTTY && process.stderr.isTTY;
     for (const { file } of traces) {
       const fd = file === undefined ? STDERR : descriptors.shift()!;
       const lineEnd = fd === STDERR && raw ? "\r\n" : "\n";
       this.#traceWriters.push(
-        new LineWriter(fd, lineEnd, (error) => this.#closed(file ?? "standard error", error)),
+        new LineWriter(fd, lineEnd, (error) => this.#control.closed(file ?? "standard error", error)),
       );
     }
     if (typeof serial === "object") return new FileOutput(serial.file, descriptors[0]!);
     if (serial === "none") return nullOutput;
     // The JSON object has standard output for itself.
-    if (json) return this.#messages;
-    return new StreamOutput(process.stdout, (error) => this.#closed("standard output", error));
-  }
-
-  /** An output is gone. A reader that has left wants no more; anything else is an error, told at the end. */
-  #closed(name: string, error: unknown): void {
-    if ((error as NodeJS.ErrnoException).code !== "EPIPE") this.#failure ??= writeError(name, error);
-    this.#stop("closed");
+    if (json) return this.#control.messages;
+    return new StreamOutput(process.stdout, (error) => this.#control.closed("standard output", error));
   }
 
   #openConsole(): Console {
     return new Console(this.#machine, this.#output, {
-      quit: () => this.#stop("quit"),
+      quit: () => this.#control.stop("quit"),
       statistics: () => formatStatistics(this.#statistics.report(this.#machine)),
     });
   }
@@ -104,42 +92,37 @@ class Session {
   #consoleByte(byte: number): void {
     this.#statistics.consoleBytes++;
     this.#output.byte(byte);
-    if (this.#expectation?.byte(byte) === true) this.#stop("expect");
+    this.#control.consoleByte(byte);
   }
 
   /** The unknown is loud, but does not break into what a terminal shows: there it waits for the end. */
   #unknown(message: string): void {
-    if (this.#console?.interactive !== true) this.#say(`unknown: ${message}`);
-  }
-
-  #say(text: string): void {
-    for (const byte of Buffer.from(`ukl-emu: ${text}\n`)) this.#messages.byte(byte);
-  }
-
-  #stop(cause: Cause): void {
-    this.#cause ??= cause;
-    this.#machine.stop();
-    this.#console?.wake();
+    if (this.#console?.interactive !== true) this.#control.say(`unknown: ${message}`);
   }
 
   async run(): Promise<number> {
-    const { timeout, maxInstructions } = this.#options;
+    const { maxInstructions } = this.#options;
     const machine = this.#machine;
     await this.#startTraces();
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      const handler = () => this.#stop(signal);
-      process.on(signal, handler);
-      this.#signals.push([signal, handler]);
-    }
-    if (timeout !== undefined) this.#timer = setTimeout(() => this.#stop("timeout"), timeout);
+    this.#control.begin(machine, this.#descriptors);
+    this.#control.onStop = () => this.#console?.wake();
     this.#console?.start();
     this.#statistics.begin(machine);
+    const pacing = this.#pacing();
     const reason = await machine.run({
       ...(maxInstructions === undefined ? {} : { maxInstructions }),
+      ...(pacing === undefined ? {} : { pacing }),
       onYield: () => this.#yield(),
-      ...(this.#console ? { onIdle: this.#console.onIdle } : {}),
     });
     return this.#finish(reason);
+  }
+
+  /** A network's other end lives by the host's clock, and so does a person. */
+  #pacing(): Pacing | undefined {
+    const { networks, clock, replay } = this.#options;
+    const pacing = this.#world.pacing(networks.length > 0 ? "host" : "virtual");
+    if (pacing !== undefined || clock === "virtual" || replay !== undefined) return pacing;
+    return this.#console?.interactive === true ? new SleepIdle() : undefined;
   }
 
   async #startTraces(): Promise<void> {
@@ -159,8 +142,9 @@ class Session {
 
   /** Between slices: output goes out; the guest waits for a slow reader, or for `continue`. */
   #yield(): Promise<void> | undefined {
+    this.#control.yield();
     for (const writer of this.#traceWriters) writer.flush();
-    const waits = [this.#output.flush(), this.#messages.flush(), this.#console?.held()].filter(
+    const waits = [this.#output.flush(), this.#control.messages.flush(), this.#console?.held()].filter(
       (wait) => wait !== undefined,
     );
     if (waits.length === 0) return undefined;
@@ -171,33 +155,30 @@ class Session {
   async #finish(reason: StopReason): Promise<number> {
     const machine = this.#machine;
     const statistics = this.#statistics.report(machine);
-    if (this.#expectation && this.#cause === null && this.#expectation.end()) this.#cause = "expect";
-    const end = outcome(reason, this.#cause, this.#expectation !== null, machine);
+    const end = this.#control.end(reason);
     await this.#output.end();
     this.close();
-    if (end.message !== null) this.#say(end.message);
-    if (end.isCrash) for (const line of await this.#crashReport()) this.#messageLine(line);
+    if (end.message !== null) this.#control.say(end.message);
+    if (end.isCrash) for (const line of await this.#crashReport()) this.#control.line(line);
     const unknown = Object.keys(statistics.unknown).length;
     if (this.#console?.interactive && unknown > 0 && !this.#options.stats) {
-      this.#say(`${unknown} kinds of accesses unknown to this machine: --stats lists them`);
+      this.#control.say(`${unknown} kinds of accesses unknown to this machine: --stats lists them`);
     }
     if (this.#options.stats || end.isInterrupted) {
-      for (const line of await formatStatistics(statistics)) this.#messageLine(line);
+      for (const line of await formatStatistics(statistics)) this.#control.line(line);
     }
-    await this.#messages.end();
-    if (this.#failure !== null) throw this.#failure;
+    await this.#control.messages.end();
+    this.#control.check();
     if (this.#options.json) {
       const report = jsonReport(this.#options.image, end, statistics, machine);
-      const stdout = new StreamOutput(process.stdout, (error) => this.#closed("standard output", error));
+      const stdout = new StreamOutput(process.stdout, (error) =>
+        this.#control.closed("standard output", error),
+      );
       for (const byte of Buffer.from(`${JSON.stringify(report, null, 2)}\n`)) stdout.byte(byte);
       await stdout.end();
-      if (this.#failure !== null) throw this.#failure;
+      this.#control.check();
     }
     return end.exitCode;
-  }
-
-  #messageLine(line: string): void {
-    for (const byte of Buffer.from(`${line}\n`)) this.#messages.byte(byte);
   }
 
   async #crashReport(): Promise<string[]> {
@@ -214,9 +195,7 @@ class Session {
 
   /** May be called more than once. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const [signal, handler] of this.#signals) process.off(signal, handler);
-    this.#signals.length = 0;
+    this.#control.close();
     this.#traces?.finish();
     this.#traces = null;
     for (const writer of this.#traceWriters) writer.flush();

@@ -20,7 +20,6 @@ export class Terminal {
   readonly #stdin: ReadStream;
   readonly #target: KeyboardTarget;
   readonly #keys = new EscapeKeys();
-  #waiting: (() => void) | null = null;
   /** More input may come. */
   open = true;
 
@@ -56,26 +55,6 @@ export class Terminal {
       this.#restore();
       process.off("exit", this.#restore);
     }
-    this.wake();
-  }
-
-  /** Resolves when something was typed, when input is over, or after the time. */
-  async input(milliseconds: number): Promise<void> {
-    if (!this.open && milliseconds === Number.POSITIVE_INFINITY) return;
-    await new Promise<void>((resolve) => {
-      const timer =
-        milliseconds < Number.POSITIVE_INFINITY ? setTimeout(() => this.wake(), milliseconds) : null;
-      this.#waiting = () => {
-        if (timer !== null) clearTimeout(timer);
-        this.#waiting = null;
-        resolve();
-      };
-    });
-  }
-
-  /** Ends `input` early. */
-  wake(): void {
-    this.#waiting?.();
   }
 
   readonly #restore = (): void => {
@@ -90,12 +69,10 @@ export class Terminal {
         else this.#target.type(part);
       }
     }
-    this.wake();
   };
 
   readonly #onEnd = (): void => {
     this.open = false;
     this.#target.end();
-    this.wake();
   };
 }

@@ -11,12 +11,11 @@ import { RingTracer } from "../debug/ring-trace.ts";
 import { SymbolError, SymbolTable } from "../debug/symbols.ts";
 import type { Machine, StopReason } from "../machine/machine.ts";
 import { UserError } from "./errors.ts";
-import { Expectation } from "./expect.ts";
 import { openOutputs, readInput } from "./files.ts";
-import { loadMachine, readRunFiles } from "./load-machine.ts";
-import { type OpenDrives, withDrives } from "./open-drives.ts";
-import { type Cause, outcome } from "./outcome.ts";
-import { LineWriter, StreamOutput, writeError } from "./output.ts";
+import { type GuestWorld, withGuestWorld } from "./guest-world.ts";
+import { loadMachine } from "./load-machine.ts";
+import { LineWriter, StreamOutput } from "./output.ts";
+import { RunControl } from "./run-control.ts";
 import type { RunOptions } from "./run-options.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -37,7 +36,7 @@ const LONGEST_LINE = 200;
 
 /** @returns the process's exit code. @throws UserError for what cannot be used */
 export function runTrace(options: TraceOptions): Promise<number> {
-  return withDrives(options.drives, (drives) => new TraceSession(options, drives));
+  return withGuestWorld(options, (world) => new TraceSession(options, world));
 }
 
 /** Symbols of the files that were named, and of the image. Null if there are none. */
@@ -62,39 +61,40 @@ function loadSymbols(files: readonly string[], image: Uint8Array): SymbolTable |
 
 class TraceSession {
   readonly #options: TraceOptions;
+  readonly #world: GuestWorld;
+  readonly #control: RunControl;
   readonly #machine: Machine;
   readonly #names: RingNames;
   readonly #summary: RingSummary;
   readonly #writers: LineWriter[] = [];
-  readonly #messages: StreamOutput;
-  readonly #expectation: Expectation | null;
   readonly #terminal: Terminal;
-  readonly #signals: [NodeJS.Signals, () => void][] = [];
+  /** Open files for the world's outputs. */
+  #descriptors: readonly number[] = [];
   #tracer: RingTracer | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #cause: Cause | null = null;
-  #failure: UserError | null = null;
   /** The console's line under way. */
   #line = "";
   readonly #decoder = new TextDecoder();
 
-  constructor(options: TraceOptions, drives: OpenDrives) {
+  constructor(options: TraceOptions, world: GuestWorld) {
     this.#options = options;
-    const files = readRunFiles(options);
+    this.#world = world;
+    this.#control = new RunControl(options, world);
+    const { files } = world;
     const symbols = loadSymbols(options.symbols, files.image);
     this.#names = new RingNames(symbols, symbols && ProgramCode.find(files.image, symbols));
-    this.#messages = new StreamOutput(process.stderr, () => {});
-    this.#expectation = options.expect ? new Expectation(options.expect) : null;
-    this.#machine = loadMachine(options, files, drives.drives, {
+    this.#machine = loadMachine(options, files, world.devices, {
       onConsole: (byte) => this.#consoleByte(byte),
-      onUnknown: (message) => this.#say(`unknown: ${message}`),
+      onUnknown: (message) => this.#control.say(`unknown: ${message}`),
     });
-    drives.onFailure = (message) => this.#say(message);
     this.#summary = new RingSummary(this.#names, this.#machine.timing.name);
+    const { outside } = this.#machine;
     this.#terminal = new Terminal(process.stdin, {
-      type: (bytes) => this.#machine.type(bytes),
+      type: (bytes) => outside.type(bytes),
       command: () => {},
-      end: () => {},
+      end: () => {
+        outside.mayType = false;
+        outside.wake();
+      },
     });
   }
 
@@ -102,9 +102,10 @@ class TraceSession {
   #sinks(): RingSink[] {
     const { output, perfetto, summary, json } = this.#options;
     const paths = [output, perfetto].filter((path) => path !== undefined);
-    const descriptors = openOutputs(paths);
+    const descriptors = openOutputs([...paths, ...this.#world.outputs]);
+    this.#descriptors = descriptors.splice(paths.length);
     const writer = (fd: number, name: string): LineWriter => {
-      const lines = new LineWriter(fd, "\n", (error) => this.#closed(name, error));
+      const lines = new LineWriter(fd, "\n", (error) => this.#control.closed(name, error));
       this.#writers.push(lines);
       return lines;
     };
@@ -124,19 +125,14 @@ class TraceSession {
     return sinks;
   }
 
-  #closed(name: string, error: unknown): void {
-    if ((error as NodeJS.ErrnoException).code !== "EPIPE") this.#failure ??= writeError(name, error);
-    this.#stop("closed");
-  }
-
   #consoleByte(byte: number): void {
-    if (this.#options.console) this.#messages.byte(byte);
+    if (this.#options.console) this.#control.messages.byte(byte);
     else {
       const text = this.#decoder.decode(Uint8Array.of(byte), { stream: true });
       if (text === "\n" || this.#line.length >= LONGEST_LINE) this.#consoleLine();
       if (text !== "\n" && text !== "\r") this.#line += text;
     }
-    if (this.#expectation?.byte(byte) === true) this.#stop("expect");
+    this.#control.consoleByte(byte);
   }
 
   #consoleLine(): void {
@@ -144,23 +140,13 @@ class TraceSession {
     this.#line = "";
   }
 
-  #say(text: string): void {
-    for (const byte of Buffer.from(`ukl-emu: ${text}\n`)) this.#messages.byte(byte);
-  }
-
-  #stop(cause: Cause): void {
-    this.#cause ??= cause;
-    this.#machine.stop();
-    this.#terminal.wake();
-  }
-
   async run(): Promise<number> {
-    const { timeout, maxInstructions } = this.#options;
+    const { maxInstructions } = this.#options;
     const machine = this.#machine;
     const tracer = new RingTracer(machine, this.#names, this.#sinks());
     this.#tracer = tracer;
     if (this.#names.symbols === null) {
-      this.#say(
+      this.#control.say(
         `${this.#options.image} has no symbols: addresses are shown as numbers; --symbols FILE names them`,
       );
     }
@@ -168,47 +154,36 @@ class TraceSession {
     if (this.#names.hasApplication) {
       new ApplicationWatch(machine, this.#names, tracer, await loadBranchScanner());
     }
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      const handler = () => this.#stop(signal);
-      process.on(signal, handler);
-      this.#signals.push([signal, handler]);
-    }
-    if (timeout !== undefined) this.#timer = setTimeout(() => this.#stop("timeout"), timeout);
+    this.#control.begin(machine, this.#descriptors);
     // What is typed at a terminal would be mixed with the trace: only pipes and files are the guest's input.
-    if (!this.#terminal.interactive) this.#terminal.start();
+    if (!this.#terminal.interactive) {
+      machine.outside.mayType = true;
+      this.#terminal.start();
+    }
+    const pacing = this.#world.pacing("virtual");
     const reason = await machine.run({
       ...(maxInstructions === undefined ? {} : { maxInstructions }),
+      ...(pacing === undefined ? {} : { pacing }),
       onYield: () => this.#yield(),
-      onIdle: (nanoseconds) => this.#idle(nanoseconds),
     });
     return this.#finish(reason);
   }
 
   #yield(): Promise<void> | undefined {
+    this.#control.yield();
     for (const writer of this.#writers) writer.flush();
-    return this.#messages.flush();
-  }
-
-  /** Idle time is skipped; a machine that only input can wake waits for it as long as there may be any. */
-  async #idle(nanoseconds: number): Promise<number> {
-    if (nanoseconds !== Number.POSITIVE_INFINITY) return nanoseconds;
-    if (this.#terminal.interactive || !this.#terminal.open) return nanoseconds;
-    this.#yield();
-    await this.#terminal.input(nanoseconds);
-    return 0;
+    return this.#control.messages.flush();
   }
 
   async #finish(reason: StopReason): Promise<number> {
-    const machine = this.#machine;
-    if (this.#expectation && this.#cause === null && this.#expectation.end()) this.#cause = "expect";
-    const end = outcome(reason, this.#cause, this.#expectation !== null, machine);
+    const end = this.#control.end(reason);
     if (this.#line !== "") this.#consoleLine();
     this.#tracer!.end();
     this.close();
     if (this.#options.summary) await this.#writeSummary();
-    if (end.message !== null) this.#say(end.message);
-    await this.#messages.end();
-    if (this.#failure !== null) throw this.#failure;
+    if (end.message !== null) this.#control.say(end.message);
+    await this.#control.messages.end();
+    this.#control.check();
     return end.exitCode;
   }
 
@@ -216,16 +191,16 @@ class TraceSession {
     const text = this.#options.json
       ? JSON.stringify(this.#summary.report(), null, 2)
       : (await this.#summary.lines()).join("\n");
-    const stdout = new StreamOutput(process.stdout, (error) => this.#closed("standard output", error));
+    const stdout = new StreamOutput(process.stdout, (error) =>
+      this.#control.closed("standard output", error),
+    );
     for (const byte of Buffer.from(`${text}\n`)) stdout.byte(byte);
     await stdout.end();
   }
 
   /** May be called more than once. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const [signal, handler] of this.#signals) process.off(signal, handler);
-    this.#signals.length = 0;
+    this.#control.close();
     for (const writer of this.#writers) writer.flush();
     if (!this.#terminal.interactive) this.#terminal.stop();
   }

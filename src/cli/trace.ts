@@ -1,6 +1,6 @@
 /** `ukl-emu trace IMAGE`: the command's options. What it does is in `trace-session.ts`. */
 import type { Argv, CommandModule } from "yargs";
-import { UserError } from "./errors.ts";
+import { parseFile } from "./options.ts";
 import { IMAGE_ARGUMENT, OptionValues, RUN_OPTIONS, type RunArguments, runOptions } from "./run-options.ts";
 import type { TraceOptions } from "./trace-session.ts";
 
@@ -49,16 +49,12 @@ function builder(yargs: Argv): Argv<TraceArguments> {
 /** @throws UserError */
 export function traceOptions(given: TraceArguments): TraceOptions {
   const values = new OptionValues(given, ["output", "perfetto"]);
-  const file = (option: string, text: string): string => {
-    if (text === "") throw new UserError(`${option}: expected a file name, found nothing`);
-    return text;
-  };
   const { symbols = [] } = given;
   return {
     ...runOptions(given),
     symbols: typeof symbols === "string" ? [symbols] : symbols,
-    output: values.parse("output", file),
-    perfetto: values.parse("perfetto", file),
+    output: values.parse("output", parseFile),
+    perfetto: values.parse("perfetto", parseFile),
     summary: given.summary === true,
     json: given.json === true,
     console: given.console === true,

@@ -68,7 +68,7 @@ export interface PlatformOptions {
   readonly memory?: GuestMemory;
 }
 
-const DEFAULT_START_DATE = Date.UTC(2025, 0, 1) / 1000;
+export const DEFAULT_START_DATE = Date.UTC(2025, 0, 1) / 1000;
 
 /** Devices on PCI bus 0 beside the host bridge. */
 const PCI_SLOTS = 31;

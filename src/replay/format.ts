@@ -5,7 +5,7 @@
  *     recording  "ukl-emu recording 1\n", length of the header, header (JSON, UTF-8), record...
  *     record     length, kind, instructions since the last record, nanoseconds since the last record, and by kind:
  *       MARK       console
- *       END        how it ended, limit of instructions, console
+ *       END        how it ended, at which count, console
  *       CONSOLE    the bytes
  *       BREAK
  *       FRAME      device, flags, [start and offset of the checksum], [size of segments], the bytes
@@ -38,7 +38,7 @@ export interface ConsoleCheck {
 export const Ending = {
   /** By the guest, or from outside between two slices. */
   BETWEEN_SLICES: 0,
-  /** At the last byte that the guest wrote to the console, in the middle of a slice. */
+  /** Because of a byte that the guest wrote to the console, in the middle of a slice. */
   CONSOLE: 1,
   /** At the limit of instructions. */
   INSTRUCTION_LIMIT: 2,
@@ -50,11 +50,11 @@ export type Event =
   | Input
   /** Nothing: the run was here. */
   | { readonly kind: "mark"; readonly console: ConsoleCheck }
-  /** @property maxInstructions of `Ending.INSTRUCTION_LIMIT`, else 0 */
+  /** @property at the limit of instructions, or the byte of the console, else 0 */
   | {
       readonly kind: "end";
       readonly ending: Ending;
-      readonly maxInstructions: number;
+      readonly at: number;
       readonly console: ConsoleCheck;
     };
 
@@ -116,7 +116,7 @@ export function writeRecord(out: ByteWriter, last: Place, place: Place, event: E
     case "end":
       header(KIND.END);
       out.byte(event.ending);
-      out.varint(event.maxInstructions);
+      out.varint(event.at);
       writeConsole(out, event.console);
       break;
     case "console":
@@ -148,7 +148,7 @@ function readEvent(input: ByteReader, kind: number, place: Place): Event {
     case KIND.END: {
       const ending = input.byte();
       if (!isEnding(ending)) throw new RecordingError(`an end of kind ${ending}`);
-      return { kind: "end", ending, maxInstructions: input.varint(), console: readConsole(input) };
+      return { kind: "end", ending, at: input.varint(), console: readConsole(input) };
     }
     case KIND.CONSOLE:
       return { kind: "console", bytes: input.rest() };

@@ -18,6 +18,8 @@ export class Recorder {
   readonly #record = new ByteWriter();
   readonly #console = new ConsoleSum();
   #last = START;
+  /** Bytes on the console when one of them ended the run; 0: none did. */
+  #stoppedAt = 0;
   #flushed = performance.now();
   #marked = performance.now();
 
@@ -60,10 +62,21 @@ export class Recorder {
     if (now - this.#flushed >= FLUSH_MS) this.#flush();
   }
 
-  /** The run is over. */
-  end(place: Place, ending: Ending, maxInstructions: number): void {
-    const limit = ending === Ending.INSTRUCTION_LIMIT ? maxInstructions : 0;
-    this.#add(place, { kind: "end", ending, maxInstructions: limit, console: this.#console.check });
+  /** The byte that was just written to the console ends the run. */
+  stoppedByConsole(): void {
+    this.#stoppedAt = this.#console.bytes;
+  }
+
+  /** The run is over. @param limit of instructions, if it ended there */
+  end(place: Place, ending: Ending, limit = 0): void {
+    const stopped = this.#stoppedAt > 0;
+    const how = stopped ? { ending: Ending.CONSOLE, at: this.#stoppedAt } : { ending, at: limit };
+    this.#add(place, { kind: "end", ...how, console: this.#console.check });
+    this.#flush();
+  }
+
+  /** The run is over, at a place that nothing decides: the recording ends with its last record. */
+  cutOff(): void {
     this.#flush();
   }
 

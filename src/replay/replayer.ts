@@ -27,8 +27,7 @@ export class Replayer implements InputReplay {
   constructor(file: RecordingFile) {
     this.#file = file;
     const { end } = file;
-    this.maxInstructions =
-      end?.ending === Ending.INSTRUCTION_LIMIT ? end.maxInstructions : Number.POSITIVE_INFINITY;
+    this.maxInstructions = end?.ending === Ending.INSTRUCTION_LIMIT ? end.at : Number.POSITIVE_INFINITY;
     this.#record = file.read();
   }
 
@@ -84,7 +83,7 @@ export class Replayer implements InputReplay {
   consoleByte(byte: number): boolean {
     this.#console.add(byte);
     const { end } = this.#file;
-    return end?.ending === Ending.CONSOLE && this.#console.bytes === end.console.bytes;
+    return end?.ending === Ending.CONSOLE && this.#console.bytes === end.at;
   }
 
   /** The run is over. @returns whether it did all that the recorded run did */

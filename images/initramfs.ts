@@ -20,6 +20,8 @@ export function payload(): Uint8Array {
   return bytes;
 }
 
+const fileName = (path: string): string => path.replace(/^.*\//, "");
+
 const mounts = `/bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
@@ -39,6 +41,13 @@ export const diskModules = [
   "drivers/virtio/virtio_mmio.ko",
   "drivers/char/hw_random/virtio-rng.ko",
   "drivers/block/virtio_blk.ko",
+] as const;
+
+/** What a network device needs beyond them. */
+export const networkModules = [
+  "net/core/failover.ko",
+  "drivers/net/net_failover.ko",
+  "drivers/net/virtio_net.ko",
 ] as const;
 
 /** The /init scripts by image name. */
@@ -73,12 +82,15 @@ setsid cttyhack sh
 poweroff -f
 `,
   /**
-   * Virtio disks: loads the drivers (the initramfs needs them: `diskModules`), then runs what the disk with the serial
-   * number "script" holds, or else an interactive shell.
+   * Virtio devices: loads the drivers (the initramfs needs them: `diskModules`; others only if they are there), then
+   * runs what the disk with the serial number "script" holds, or else an interactive shell.
    */
   disk: `#!/bin/busybox sh
-${mounts}for module in ${diskModules.map((path) => path.replace(/^.*\//, "")).join(" ")}; do
+${mounts}for module in ${diskModules.map(fileName).join(" ")}; do
   insmod /lib/modules/$module
+done
+for module in ${networkModules.map(fileName).join(" ")}; do
+  [ ! -e /lib/modules/$module ] || insmod /lib/modules/$module
 done
 echo "${reachedInit}"
 for disk in /sys/block/vd*; do

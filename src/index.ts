@@ -3,6 +3,7 @@ export { describeImage, ImageError, type ImageInfo } from "./boot/index.ts";
 export { CpuModelError } from "./cpu/cpuid/index.ts";
 export type { CpuState, SegmentRegister } from "./cpu/state.ts";
 export type { BlockStore } from "./devices/virtio/block.ts";
+export type { FrameWork, NetworkLink, NetworkPort } from "./devices/virtio/network-link.ts";
 export {
   type LoadRequest,
   Machine,
@@ -10,7 +11,7 @@ export {
   type RunOptions,
   type StopReason,
 } from "./machine/machine.ts";
-export type { MachineDrive, VirtioTransport } from "./machine/virtio.ts";
+export type { MachineDrive, MachineNetwork, VirtioTransport } from "./machine/virtio.ts";
 export {
   type Figure,
   TIMING_MODELS,

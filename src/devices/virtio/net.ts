@@ -56,7 +56,7 @@ const F = NETWORK_FEATURE;
 /** Work that the driver may leave to the device. */
 const HOST_OFFLOADS: readonly number[] = [F.CSUM, F.HOST_TSO4, F.HOST_TSO6, F.HOST_ECN];
 
-/** 5.1.3.1. */
+/** 5.1.3.1, in an order in which none comes before one that it needs. */
 const DEPENDENCIES: NonNullable<VirtioDevice["dependencies"]> = [
   [F.GUEST_TSO4, [F.GUEST_CSUM]],
   [F.GUEST_TSO6, [F.GUEST_CSUM]],
@@ -154,7 +154,10 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
       if (bit === F.MQ) return queuePairs > 1;
       return link.takesUnfinished || !HOST_OFFLOADS.includes(bit);
     });
-    this.features = offered.filter((bit) => !without.includes(bit));
+    // 2.2.2: what needs a feature that is not offered is not offered either.
+    const left = new Set<number>(offered.filter((bit) => !without.includes(bit)));
+    for (const [bit, needed] of DEPENDENCIES) if (!needed.some((other) => left.has(other))) left.delete(bit);
+    this.features = [...left];
     this.queueSizes = new Array(2 * queuePairs + 1).fill(QUEUE_SIZE);
     this.reset();
   }

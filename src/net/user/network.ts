@@ -1,0 +1,421 @@
+/**
+ * The built-in user network: a router, a DHCP and a DNS server, and what is behind them, for one guest. What the guest sends
+ * ends in sockets of the host (or in programs within this process), and what comes from there is made into frames. Nothing
+ * has to be installed, and no privilege is needed.
+ *
+ *     guest 10.0.2.15 --- 10.0.2.2 (router; the host's loopback address if allowed)
+ *                     --- 10.0.2.3 (DNS)
+ *
+ * Frames for the guest are made when the device asks for them (`next`). So there are no queues of TCP segments: what a guest does not
+ * take stays in the sockets of the host, whose peers wait.
+ */
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import { COMPLETE, type FrameWork } from "../../devices/virtio/network-link.ts";
+import { parseArp } from "../arp.ts";
+import type { NetworkBackend, OutgoingFrame } from "../backend.ts";
+import { put16 } from "../bytes.ts";
+import { checksumOf, fold, pseudoHeader, sumIsRight, sumWords } from "../checksum.ts";
+import { HOST_CLOCK } from "../clock.ts";
+import { ETHERNET, ETHERTYPE, etherType, isGroup, sameMac, writeEthernet } from "../ethernet.ts";
+import {
+  echoReply,
+  ICMP,
+  ICMP_TYPE,
+  icmpError,
+  mayBeAnswered,
+  UNREACHABLE,
+  type UnreachableCode,
+} from "../icmp.ts";
+import type { Endpoint } from "../ipv4-address.ts";
+import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet, writeIpv4 } from "../ipv4.ts";
+import { Reassembly } from "../ipv4-reassembly.ts";
+import { type Malformed, MalformedCounts } from "../malformed.ts";
+import type { TcpConnection, TcpUser } from "../tcp/connection.ts";
+import { TcpLayer } from "../tcp/layer.ts";
+import { TCP } from "../tcp/segment.ts";
+import { TimerQueue } from "../timers.ts";
+import { type Datagram, parseUdp } from "../udp.ts";
+import {
+  DNS_MAC,
+  GUEST,
+  HOST,
+  HOST_MAC,
+  isGuests,
+  isOwn,
+  LIMITED_BROADCAST,
+  NETWORK_BROADCAST,
+} from "./addresses.ts";
+import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
+import { GuestConnection } from "./guest-connection.ts";
+import { DynamicPorts, HostForwards } from "./host-forward.ts";
+import { connectOut } from "./host-stream.ts";
+import { DEFAULT_MTU, type HostForward, type UserNetworkOptions } from "./options.ts";
+import { Output, sourceMac } from "./output.ts";
+import { Resolvers } from "./resolvers.ts";
+import { Routes } from "./routes.ts";
+import { UdpNat } from "./udp-nat.ts";
+
+/** The longest frame that a device takes: its buffers are made for an Ethernet header, a VLAN tag and 65,535 bytes less three. */
+const LONGEST_FRAME = 65_550;
+/** Where TCP headers are in frames of this side. */
+const TCP_AT = ETHERNET.HEADER + IPV4.HEADER;
+/** Payload of a frame that its receiver cuts up. */
+const LARGEST_PAYLOAD = 65_535 - IPV4.HEADER - TCP.HEADER;
+
+const randomNumber = (): number => randomBytes(4).readUInt32LE();
+
+export class UserNetwork implements NetworkBackend {
+  readonly takesUnfinished: boolean;
+  onFrames: () => void = () => {};
+  /** Frames that were dropped for what they are, by kind. */
+  readonly malformed: MalformedCounts;
+  readonly #options: UserNetworkOptions;
+  readonly #timers: TimerQueue;
+  readonly #output: Output;
+  readonly #reassembly: Reassembly;
+  readonly #tcp: TcpLayer;
+  readonly #udp: UdpNat;
+  readonly #routes: Routes;
+  readonly #ports = new DynamicPorts();
+  readonly #forwards: HostForwards;
+  readonly #services = new Map<number, (connection: GuestConnection) => void>();
+  /** Sockets of connections that the guest has opened. */
+  readonly #sockets = new Set<Socket>();
+  /** Connections that may have something to send, in turn. */
+  readonly #ready = new Set<TcpConnection>();
+  /** Those that wait for the guest's Ethernet address. */
+  readonly #unresolved = new Set<TcpConnection>();
+  readonly #frame = new Uint8Array(TCP_AT + TCP.HEADER + 40 + LARGEST_PAYLOAD);
+  #bound: readonly HostForward[] = [];
+  /** `next` has given null, and nothing has come since. */
+  #idle = true;
+  #closed = false;
+
+  constructor(options: UserNetworkOptions = {}) {
+    this.#options = options;
+    this.takesUnfinished = options.unfinished ?? true;
+    const clock = options.clock ?? HOST_CLOCK;
+    const mtu = options.mtu ?? DEFAULT_MTU;
+    const log = options.log ?? (() => {});
+    const restrict = options.restrict ?? false;
+    const maximumSegmentSize = mtu - IPV4.HEADER - TCP.HEADER;
+    this.malformed = new MalformedCounts(log);
+    this.#timers = new TimerQueue(clock);
+    this.#reassembly = new Reassembly(this.#timers);
+    this.#output = new Output(
+      mtu,
+      clock,
+      () => this.#wake(),
+      () => this.#resolved(),
+    );
+    const resolvers = new Resolvers();
+    const { hostSockets = true, loopback = false } = options;
+    this.#routes = new Routes({ hostSockets, restrict, loopback }, resolvers);
+    this.#tcp = new TcpLayer({
+      timers: this.#timers,
+      random: options.random ?? randomNumber,
+      maximumSegmentSize,
+      largestPayload: this.takesUnfinished ? LARGEST_PAYLOAD : maximumSegmentSize,
+      ready: (connection) => {
+        this.#ready.add(connection);
+        this.#wake();
+      },
+      send: (local, remote, segment) => this.#output.tcp(local, remote, segment),
+      offered: (connection, packet) => this.#offered(connection, packet),
+    });
+    this.#udp = new UdpNat(this.#timers, resolvers, {
+      deliver: (datagram) => this.#output.udp(datagram),
+      unreachable: (code, packet) => this.#unreachable(code, packet),
+    });
+    this.#forwards = new HostForwards(this.#timers, this.#ports, {
+      connect: (guest, user) => this.#connect(guest, user),
+      deliver: (datagram) => this.#output.udp(datagram),
+      log,
+    });
+  }
+
+  /**
+   * Opens the forwarded ports.
+   * @throws NetworkError (the promise rejects) if one cannot be opened; then none is
+   */
+  async start(): Promise<void> {
+    try {
+      const bound = [];
+      for (const forward of this.#options.hostForwards ?? []) bound.push(await this.#forwards.open(forward));
+      this.#bound = bound;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The forwarded ports, with the numbers that were bound. */
+  get hostForwards(): readonly HostForward[] {
+    return this.#bound;
+  }
+
+  /** What there is now: for statistics, and to see that nothing stays behind. */
+  get counts(): { connections: number; waiting: number; flows: number; timers: number; dropped: number } {
+    return {
+      connections: this.#tcp.active,
+      waiting: this.#tcp.waiting,
+      flows: this.#udp.size,
+      timers: this.#timers.size,
+      dropped: this.#output.dropped,
+    };
+  }
+
+  /**
+   * Opens a connection to a port of the guest, from 10.0.2.2. Set its callbacks before anything else happens.
+   * @throws NetworkError if there are too many connections
+   */
+  connectToGuest(port: number, address: number = GUEST): GuestConnection {
+    let made: GuestConnection | undefined;
+    // The connection makes its user's callbacks only when frames come, so `made` is there by then.
+    const user: TcpUser = {
+      opened: () => made?.user.opened(),
+      data: (bytes) => made?.user.data(bytes),
+      ended: () => made?.user.ended(),
+      drained: () => made?.user.drained(),
+      closed: (reason) => made?.user.closed(reason),
+    };
+    const connection = this.#connect({ address, port }, user);
+    if (connection === null) throw new NetworkError("user network: expected fewer connections to the guest");
+    made = new GuestConnection(connection);
+    return made;
+  }
+
+  /** Answers what the guest opens to a TCP port of 10.0.2.2 by a program within this process, before any socket of the host. */
+  serve(port: number, accept: (connection: GuestConnection) => void): void {
+    this.#services.set(port, accept);
+  }
+
+  #connect(guest: Endpoint, user: TcpUser): TcpConnection | null {
+    // Ports that are still in use, in TIME-WAIT for example, are passed over.
+    for (let tries = 0; tries < 16_384; tries++) {
+      const connection = this.#tcp.connect({ address: HOST, port: this.#ports.take() }, guest, user);
+      if (connection !== null) return connection;
+    }
+    return null;
+  }
+
+  #wake(): void {
+    if (!this.#idle || this.#closed) return;
+    this.#idle = false;
+    this.onFrames();
+  }
+
+  #resolved(): void {
+    for (const connection of this.#unresolved) this.#ready.add(connection);
+    this.#unresolved.clear();
+    this.#wake();
+  }
+
+  next(): OutgoingFrame | null {
+    for (;;) {
+      const frame = this.#output.shift();
+      if (frame !== null) return { frame, work: COMPLETE };
+      const [connection] = this.#ready;
+      if (connection === undefined) {
+        this.#idle = true;
+        return null;
+      }
+      this.#ready.delete(connection);
+      const { address } = connection.remote;
+      const mac = this.#output.neighbors.find(address);
+      if (mac === undefined) {
+        this.#unresolved.add(connection);
+        this.#output.neighbors.ask(address);
+        continue;
+      }
+      const length = connection.emit(this.#frame, TCP_AT);
+      if (length === 0) continue;
+      // Perhaps there is more; the others come first.
+      this.#ready.add(connection);
+      return this.#tcpFrame(connection, mac, length);
+    }
+  }
+
+  #tcpFrame({ local, remote, segmentSize }: TcpConnection, mac: Uint8Array, length: number): OutgoingFrame {
+    const frame = this.#frame.subarray(0, TCP_AT + length);
+    writeEthernet(frame, mac, sourceMac(local.address), ETHERTYPE.IPV4);
+    writeIpv4(frame, ETHERNET.HEADER, {
+      source: local.address,
+      destination: remote.address,
+      protocol: PROTOCOL.TCP,
+      identification: this.#output.nextIdentification(),
+      length,
+    });
+    const sum = pseudoHeader(local.address, remote.address, PROTOCOL.TCP, length);
+    if (!this.takesUnfinished) {
+      put16(frame, TCP_AT + TCP.CHECKSUM, checksumOf(sumWords(frame, TCP_AT, frame.length, sum)));
+      return { frame, work: COMPLETE };
+    }
+    put16(frame, TCP_AT + TCP.CHECKSUM, fold(sum));
+    const payload = length - (frame[TCP_AT + TCP.DATA_OFFSET]! >> 4) * 4;
+    const work: FrameWork = {
+      checksum: { start: TCP_AT, offset: TCP.CHECKSUM },
+      segmentation: payload > segmentSize ? { protocol: "tcp4", size: segmentSize, ecn: false } : null,
+    };
+    return { frame, work };
+  }
+
+  send(frame: Uint8Array, work: FrameWork): void {
+    if (this.#closed) return;
+    const fault = this.#arrive(frame, work);
+    if (fault !== null) this.malformed.count(fault);
+  }
+
+  #arrive(frame: Uint8Array, work: FrameWork): Malformed | null {
+    if (frame.length < ETHERNET.HEADER) return "frame-short";
+    if (frame.length > LONGEST_FRAME) return "frame-long";
+    const destination = frame.subarray(ETHERNET.DESTINATION, ETHERNET.DESTINATION + 6);
+    if (!isGroup(destination) && !sameMac(destination, HOST_MAC) && !sameMac(destination, DNS_MAC)) return null;
+    switch (etherType(frame)) {
+      case ETHERTYPE.ARP: {
+        const packet = parseArp(frame);
+        if (packet === null) return "arp";
+        this.#output.neighbors.arrive(packet);
+        return null;
+      }
+      case ETHERTYPE.IPV4:
+        return this.#arriveIpv4(frame, work);
+      default:
+        // IPv6 above all, which guests try and do without.
+        return null;
+    }
+  }
+
+  #arriveIpv4(frame: Uint8Array, work: FrameWork): Malformed | null {
+    let packet = parseIpv4Packet(frame);
+    if (typeof packet === "string") return packet;
+    // A client of DHCP has no address yet.
+    if (packet.source !== 0 && !isGuests(packet.source)) return "ipv4-source";
+    this.#output.neighbors.learn(packet.source, frame.subarray(ETHERNET.SOURCE, ETHERNET.SOURCE + 6));
+    let verify = work.checksum === null;
+    if (packet.moreFragments || packet.fragmentOffset > 0) {
+      const whole = this.#reassembly.add(packet);
+      if (whole === null || typeof whole === "string") return whole;
+      packet = whole;
+      verify = true;
+    }
+    if (packet.timeToLive <= 1 && !isOwn(packet.destination) && packet.destination < 0xe000_0000) {
+      this.#icmpError(ICMP_TYPE.TIME_EXCEEDED, 0, packet);
+      return null;
+    }
+    switch (packet.protocol) {
+      case PROTOCOL.TCP:
+        return this.#arriveTcp(packet, verify);
+      case PROTOCOL.UDP:
+        return this.#arriveUdp(packet, verify);
+      case PROTOCOL.ICMP:
+        return this.#arriveIcmp(packet);
+      default:
+        this.#unreachable(isOwn(packet.destination) ? UNREACHABLE.PROTOCOL : UNREACHABLE.PROHIBITED, packet);
+        return null;
+    }
+  }
+
+  #arriveTcp(packet: Ipv4Packet, verify: boolean): Malformed | null {
+    if (packet.source === 0) return "ipv4-source";
+    // RFC 1122, 4.2.3.10: TCP has no groups.
+    if (packet.destination >= 0xe000_0000 || packet.destination === NETWORK_BROADCAST) return "ipv4-destination";
+    return this.#tcp.arrive(packet, verify);
+  }
+
+  #offered(connection: TcpConnection, packet: Ipv4Packet): void {
+    const service = connection.local.address === HOST ? this.#services.get(connection.local.port) : undefined;
+    if (service !== undefined) {
+      const guest = new GuestConnection(connection);
+      connection.hold(guest.user);
+      connection.accept();
+      service(guest);
+      return;
+    }
+    const route = this.#routes.find(connection.local);
+    if ("unreachable" in route) {
+      // TCP's own word for a port that nobody listens to is the reset.
+      if (route.unreachable === UNREACHABLE.PORT) connection.refuse();
+      else {
+        this.#unreachable(route.unreachable, packet);
+        connection.drop();
+      }
+      return;
+    }
+    const about = { ...packet, header: packet.header.slice(), payload: packet.payload.slice() };
+    const socket = connectOut(connection, route.to, (code) => this.#unreachable(code, about));
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #arriveUdp(packet: Ipv4Packet, verify: boolean): Malformed | null {
+    const datagram = parseUdp(packet, verify);
+    if (typeof datagram === "string") return datagram;
+    const { destination } = datagram;
+    const toAll = destination.address === LIMITED_BROADCAST || destination.address === NETWORK_BROADCAST;
+    if (destination.port === DHCP_PORT.SERVER && (toAll || destination.address === HOST)) {
+      return this.#arriveDhcp(datagram);
+    }
+    if (packet.source === 0) return "ipv4-source";
+    // Nobody is here that would listen to a group.
+    if (toAll || destination.address >= 0xe000_0000) return null;
+    if (this.#forwards.answer(datagram)) return null;
+    const route = this.#routes.find(destination);
+    if ("unreachable" in route) this.#unreachable(route.unreachable, packet);
+    else this.#udp.send(datagram, packet, route.to);
+    return null;
+  }
+
+  #arriveDhcp({ source, data }: Datagram): Malformed | null {
+    if (source.port !== DHCP_PORT.CLIENT) return "dhcp";
+    const { restrict = false, mtu = null, hostname = null } = this.#options;
+    const reply = answerDhcp(data, { restrict, mtu, hostname });
+    if (reply === "malformed") return "dhcp";
+    if (reply === null) return null;
+    if (reply.client !== null) this.#output.neighbors.learn(reply.client.address, reply.client.mac);
+    this.#output.udp({
+      source: { address: HOST, port: DHCP_PORT.SERVER },
+      destination: { address: reply.destination, port: DHCP_PORT.CLIENT },
+      data: reply.message,
+    });
+    return null;
+  }
+
+  #arriveIcmp(packet: Ipv4Packet): Malformed | null {
+    const { payload, source, destination } = packet;
+    if (payload.length < ICMP.HEADER) return "icmp-short";
+    if (!sumIsRight(sumWords(payload, 0, payload.length))) return "icmp-checksum";
+    if (payload[ICMP.TYPE] !== ICMP_TYPE.ECHO_REQUEST || source === 0) return null;
+    if (isOwn(destination)) this.#output.packet(destination, source, PROTOCOL.ICMP, echoReply(payload));
+    // Echo requests of one's own need raw sockets, or those of protocol ICMP, and Node.js has neither.
+    else this.#unreachable(UNREACHABLE.PROHIBITED, packet);
+    return null;
+  }
+
+  #unreachable(code: UnreachableCode, about: Ipv4Packet): void {
+    this.#icmpError(ICMP_TYPE.UNREACHABLE, code, about);
+  }
+
+  #icmpError(type: number, code: number, about: Ipv4Packet): void {
+    if (this.#closed || !mayBeAnswered(about)) return;
+    // An error about one's own port comes from there, others from the router.
+    const from = isOwn(about.destination) ? about.destination : HOST;
+    this.#output.packet(from, about.source, PROTOCOL.ICMP, icmpError(type, code, about));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.malformed.summarize();
+    this.#forwards.close();
+    this.#udp.close();
+    this.#tcp.close();
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#sockets.clear();
+    this.#closed = true;
+    this.#timers.clear();
+    this.#output.clear();
+    this.#ready.clear();
+    this.#unresolved.clear();
+  }
+}

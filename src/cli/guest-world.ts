@@ -84,6 +84,7 @@ export class GuestWorld {
     if (record !== undefined) this.recording.begin(machine, sink(record).write);
     else this.recording.begin(machine, () => {});
     if (pcap !== undefined) this.#networks.capture(machine, sink(pcap).write);
+    this.#networks.begin();
     const { recording } = this;
     const networks = this.#networks;
     machine.outside.onInput = (place: Place, input: Input) => {

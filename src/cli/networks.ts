@@ -1,22 +1,11 @@
 /** `--net` as people write it. */
-import { isIPv4 } from "node:net";
 import { MOST_QUEUE_PAIRS, MTU_RANGE } from "../devices/virtio/net.ts";
 import { macAddress, type VirtioTransport } from "../machine/virtio.ts";
+import { NetworkError } from "../net/network-error.ts";
 import type { StreamAddress } from "../net/stream.ts";
+import { type HostForward, LEAST_MTU, parseHostForward } from "../net/user/options.ts";
 import { UserError } from "./errors.ts";
 import { Suboptions, splitAtCommas } from "./suboptions.ts";
-
-/** `hostfwd=`: what comes to a port of the host goes to a port of the guest. */
-export interface HostForward {
-  readonly protocol: "tcp" | "udp";
-  /** Of the host, to be bound to. */
-  readonly address: string;
-  /** 0: any that is free. */
-  readonly port: number;
-  /** Of the guest; undefined: the one that DHCP gives. */
-  readonly guestAddress: string | undefined;
-  readonly guestPort: number;
-}
 
 export interface UserNetworkOption {
   readonly kind: "user";
@@ -45,8 +34,6 @@ const DEVICE_FORM = "[,mac=ADDRESS][,mtu=N][,queues=N][,transport=pci|mmio]";
 const FORWARD_FORM = "tcp|udp:[ADDRESS]:PORT-[GUEST]:PORT";
 const USER_FORM = `user[,hostfwd=${FORWARD_FORM}][,restrict=on][,loopback=on]${DEVICE_FORM}`;
 const STREAM_FORM = `stream:PATH|HOST:PORT${DEVICE_FORM}`;
-/** What servers on the host are reached at unless another address is given: nobody else can. */
-const LOOPBACK = "127.0.0.1";
 /** QEMU's first address; the devices behind it count on. */
 const FIRST_MAC = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56] as const;
 
@@ -56,29 +43,12 @@ function parsePort(text: string, least: number): number | null {
 }
 
 function parseForward(text: string): HostForward {
-  const match = /^(tcp|udp):([^:]*):(\d+)-([^:]*):(\d+)$/.exec(text);
-  if (match === null)
-    throw new UserError(`${OPTION}: expected hostfwd=${FORWARD_FORM}, found "hostfwd=${text}"`);
-  const [, protocol, address, host, guest, target] = match as unknown as [string, "tcp" | "udp", ...string[]];
-  for (const found of [address!, guest!]) {
-    if (found === "" || isIPv4(found)) continue;
-    throw new UserError(`${OPTION}: expected an IPv4 address in hostfwd, found "${found}" in "${text}"`);
+  try {
+    return parseHostForward(text);
+  } catch (error) {
+    if (error instanceof NetworkError) throw new UserError(`${OPTION}: ${error.message}`);
+    throw error;
   }
-  const port = parsePort(host!, 0);
-  const guestPort = parsePort(target!, 1);
-  if (port === null || guestPort === null) {
-    const found = port === null ? host : target;
-    throw new UserError(
-      `${OPTION}: expected a port from 1 to 65535 in hostfwd, found "${found}" in "${text}"`,
-    );
-  }
-  return {
-    protocol,
-    address: address === "" ? LOOPBACK : address!,
-    port,
-    guestAddress: guest === "" ? undefined : guest,
-    guestPort,
-  };
 }
 
 /** A path has a slash in it, or no port behind it. */
@@ -107,14 +77,14 @@ function parseMac(given: Suboptions, index: number): Uint8Array {
   }
 }
 
-function parseDevice(given: Suboptions, index: number): Omit<NetworkOption, "backend"> {
+function parseDevice(given: Suboptions, index: number, leastMtu: number): Omit<NetworkOption, "backend"> {
   const mac = parseMac(given, index);
   const transport = given.value("transport") ?? "pci";
   if (transport !== "pci" && transport !== "mmio")
     throw given.wrong("transport", "pci or transport=mmio", transport);
   return {
     mac,
-    mtu: given.number("mtu", MTU_RANGE.least, MTU_RANGE.most),
+    mtu: given.number("mtu", leastMtu, MTU_RANGE.most),
     queuePairs: given.number("queues", 1, MOST_QUEUE_PAIRS) ?? 1,
     transport,
   };
@@ -126,7 +96,7 @@ function parseNetwork(text: string, index: number): NetworkOption | null {
   if (kind === "none" && words.length === 0) return null;
   if (kind === "user") {
     const given = new Suboptions(OPTION, USER_FORM, words);
-    const device = parseDevice(given, index);
+    const device = parseDevice(given, index, LEAST_MTU);
     const backend = {
       kind,
       forwards: given.values("hostfwd").map(parseForward),
@@ -139,7 +109,7 @@ function parseNetwork(text: string, index: number): NetworkOption | null {
   if (kind.startsWith("stream:")) {
     const name = kind.slice("stream:".length);
     const given = new Suboptions(OPTION, STREAM_FORM, words);
-    const device = parseDevice(given, index);
+    const device = parseDevice(given, index, MTU_RANGE.least);
     given.end();
     return { ...device, backend: { kind: "stream", address: parseStreamAddress(name), name } };
   }

@@ -4,8 +4,10 @@ import type { Machine } from "../machine/machine.ts";
 import { DEFAULT_START_DATE } from "../machine/platform.ts";
 import type { MachineNetwork } from "../machine/virtio.ts";
 import type { NetworkBackend } from "../net/backend.ts";
+import { NetworkError } from "../net/network-error.ts";
 import { Capture, type Direction } from "../net/pcap.ts";
 import { StreamNetwork } from "../net/stream.ts";
+import { UserNetwork } from "../net/user/network.ts";
 import { oneLine, systemErrorText, UserError } from "./errors.ts";
 import type { BackendOption, NetworkOption, UserNetworkOption } from "./networks.ts";
 import { packageVersion } from "./version.ts";
@@ -21,6 +23,8 @@ export class OpenNetworks {
   onFailure: (message: string) => void = () => {};
 
   readonly #options: readonly NetworkOption[];
+  /** What is to be said at the beginning. */
+  readonly #notices: string[] = [];
   readonly #backends: NetworkBackend[] = [];
   #capture: Capture | null = null;
   #now: () => number = () => 0;
@@ -46,7 +50,7 @@ export class OpenNetworks {
           networks.push({ ...device, link: opened.#watched(i, { takesUnfinished, send() {} }) });
           continue;
         }
-        const backend = await opened.#connect(option);
+        const backend = await opened.#connect(option, mtu);
         opened.#backends.push(backend);
         networks.push({ ...device, link: opened.#watched(i, backend), source: backend });
       }
@@ -57,17 +61,40 @@ export class OpenNetworks {
     return opened;
   }
 
-  #connect(option: BackendOption): Promise<NetworkBackend> {
+  #connect(option: BackendOption, mtu: number | undefined): Promise<NetworkBackend> {
     switch (option.kind) {
       case "user":
-        return this.#connectUser(option);
+        return this.#connectUser(option, mtu);
       case "stream":
         return this.#connectStream(option);
     }
   }
 
-  #connectUser(_option: UserNetworkOption): Promise<NetworkBackend> {
-    throw new UserError(`${OPTION}: the user network is not there yet`);
+  async #connectUser(
+    { forwards, restrict, loopback }: UserNetworkOption,
+    mtu: number | undefined,
+  ): Promise<NetworkBackend> {
+    const backend = new UserNetwork({
+      hostForwards: forwards,
+      restrict,
+      loopback,
+      ...(mtu === undefined ? {} : { mtu }),
+      log: (line) => this.onFailure(oneLine(line)),
+    });
+    try {
+      await backend.start();
+    } catch (error) {
+      if (error instanceof NetworkError) throw new UserError(`${OPTION}: ${error.message}`);
+      throw error;
+    }
+    for (const [i, { protocol, hostAddress, hostPort, guestPort }] of backend.hostForwards.entries()) {
+      // Who leaves the choice of a port to the host wants to know which it is.
+      if (forwards[i]!.hostPort !== 0) continue;
+      this.#notices.push(
+        `${protocol} port ${hostPort} of ${hostAddress} leads to the guest's port ${guestPort}`,
+      );
+    }
+    return backend;
   }
 
   async #connectStream({ address, name }: BackendOption & { kind: "stream" }): Promise<NetworkBackend> {
@@ -101,6 +128,11 @@ export class OpenNetworks {
   /** A frame goes to the guest. */
   arrived(device: number, frame: Uint8Array, work: FrameWork): void {
     this.#crosses(device, "to guest", frame, work);
+  }
+
+  /** The machine is about to run. */
+  begin(): void {
+    for (const notice of this.#notices) this.onFailure(notice);
   }
 
   /** Keeps what crosses. @param write takes bytes at once */

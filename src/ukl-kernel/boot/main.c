@@ -30,6 +30,7 @@ NORETURN void kernel_main(const struct boot_params *boot)
 		archive_unpack(direct(boot->ramdisk_image), boot->ramdisk_size);
 	if (CONFIG_PCI)
 		virtio_init();		/* drivers: devices on the PCI bus */
+	disk_nodes();
 	process_start_first(command_line);
 	idle_loop();
 }

@@ -26,19 +26,11 @@ static long open_found(struct lookup *found, u32 flags, u32 mode, struct file **
 	return *result ? 0 : -ENFILE;
 }
 
-static long open_path(const char *path, u32 flags, u32 mode, struct file **result)
+long file_open(const char *path, u32 flags, u32 mode, struct file **result)
 {
 	struct lookup found;
 	TRY(path_walk(current_process()->directory, path, follows(flags), &found));
 	return open_found(&found, flags, mode, result);
-}
-
-long file_open(const char *path, u32 flags, u32 mode, struct file **result)
-{
-	tree_lock();
-	long error = open_path(path, flags, mode, result);
-	tree_unlock();
-	return error;
 }
 
 long sys_openat(int at, const char *path, u32 flags, u32 mode)

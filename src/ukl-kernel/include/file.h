@@ -101,7 +101,7 @@ struct files *files_fork(struct files *from);
 void files_free(struct files *files);
 void files_close_on_exec(struct files *files);
 
-/* Opens a path for the kernel (exec, console). `path` is kernel memory. */
+/* Opens a path for the kernel (exec, console). `path` is kernel memory. For threads: under tree_lock(). */
 long file_open(const char *path, u32 flags, u32 mode, struct file **result);
 
 /* fs/devices.c, cpio.c: makes the root and /dev and unpacks the archives. Sizes in bytes; absent: 0. */

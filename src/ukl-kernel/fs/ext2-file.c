@@ -173,6 +173,5 @@ void ext2_stat(struct inode *inode, struct stat *stat)
 	stat->block_size = inode->ext2->block_size;
 	stat->blocks = raw->sectors;
 	stat->accessed = (struct timespec){ raw->accessed, 0 };
-	stat->modified = (struct timespec){ inode->modified / NS_PER_SECOND, 0 };
 	stat->changed = (struct timespec){ raw->changed, 0 };
 }

@@ -4,7 +4,23 @@
 enum { ATTRIBUTES_MAGIC = 0xea020000 };
 struct ext2_attributes { u32 magic, references; };	/* the head of a block of extended attributes */
 
+static u32 raw_size(const struct ext2 *fs) { return MIN(fs->inode_size, sizeof(struct ext2_inode)); }
+static bool has_extra(const struct ext2 *fs, const struct ext2_inode *raw)
+{
+	return fs->inode_size > INODE_SIZE_MIN && raw->extra_size >= sizeof(*raw) - INODE_SIZE_MIN;
+}
+
+/* Seconds are signed, with the two bits beside the nanoseconds that make them last until 2446; without those, unsigned. */
 static u32 seconds(u64 ns) { return (u32)(ns / NS_PER_SECOND); }
+static u32 extra(u64 ns)
+{
+	s64 beyond = (s64)(ns / NS_PER_SECOND) - (s32)seconds(ns);
+	return (u32)(ns % NS_PER_SECOND) << 2 | (beyond >> 32 & 3);
+}
+static u64 nanoseconds(u32 seconds, u32 extra)
+{
+	return ((s64)(s32)seconds + ((s64)(extra & 3) << 32)) * NS_PER_SECOND + (extra >> 2);
+}
 
 /* The inode's place in the table. */
 static long table_entry(struct ext2 *fs, u32 number, struct block **block, struct ext2_inode **raw)
@@ -31,12 +47,16 @@ long ext2_store(struct ext2_node *node)
 		raw->size_high = inode->size >> 32;
 	raw->modified = seconds(inode->modified);
 	raw->changed = seconds(time_of_day());
+	if (has_extra(inode->ext2, raw)) {
+		raw->modified_extra = extra(inode->modified);
+		raw->changed_extra = extra(time_of_day());
+	}
 	if (inode->size >> 31 && S_ISREG(inode->mode)) {
 		inode->ext2->super->read_only_compatible |= READ_ONLY_LARGE_FILE;
 		block_dirty(inode->ext2->super_block);
 	}
 	TRY(table_entry(inode->ext2, inode->number, &block, &entry));
-	*entry = *raw;
+	memcpy(entry, raw, raw_size(inode->ext2));
 	block_dirty(block);
 	block_put(block);
 	return 0;
@@ -47,13 +67,13 @@ static struct ext2_node *node_new(struct ext2 *fs, u32 number, const struct ext2
 	struct ext2_node *node = kmalloc(sizeof(*node));
 	if (!node)
 		return NULL;
-	node->raw = *raw;
+	memcpy(&node->raw, raw, raw_size(fs));
 	struct inode *inode = &node->inode;
 	inode->ext2 = fs;
 	inode->number = number;
 	inode->mode = raw->mode;
 	inode->size = raw->size | (S_ISREG(raw->mode) ? (u64)raw->size_high << 32 : 0);
-	inode->modified = raw->modified * NS_PER_SECOND;
+	inode->modified = has_extra(fs, raw) ? nanoseconds(raw->modified, raw->modified_extra) : raw->modified * NS_PER_SECOND;
 	inode->operations = S_ISREG(raw->mode) ? &ext2_operations : S_ISDIR(raw->mode) ? &directory_operations : NULL;
 	if (!S_ISREG(raw->mode) && !S_ISDIR(raw->mode) && !S_ISLNK(raw->mode))
 		inode->device = raw->slots[0] ?: raw->slots[1];
@@ -145,12 +165,13 @@ long ext2_node_create(struct ext2_node *directory, u32 mode, struct ext2_node **
 	struct block *block;
 	u32 number, now = seconds(time_of_day());
 	TRY(ext2_inode_allocate(fs, directory->inode.number, S_ISDIR(mode), &number));
-	struct ext2_inode raw = { .mode = (u16)mode, .accessed = now, .changed = now, .modified = now };
+	struct ext2_inode raw = { .mode = (u16)mode, .accessed = now, .changed = now, .modified = now,
+				  .extra_size = sizeof(raw) - INODE_SIZE_MIN };
 	long error = table_entry(fs, number, &block, &entry);
 	if (!error) {
 		raw.generation = entry->generation + 1;
 		memset(entry, 0, fs->inode_size);	/* what follows the first 128 bytes is of the one before it */
-		*entry = raw;
+		memcpy(entry, &raw, raw_size(fs));
 		block_dirty(block);
 		block_put(block);
 		*result = node_new(fs, number, &raw);

@@ -2,7 +2,7 @@
 #include "ext2.h"
 
 #define SUPER_OFFSET 1024U
-enum { REVISION_0_INODE = 128, REVISION_0_FIRST = 11, LARGEST_BLOCK = 2 };
+enum { REVISION_0_FIRST = 11, LARGEST_BLOCK = 2 };
 
 struct feature { u32 bit; const char *name; };
 static const struct feature incompatible[] = {
@@ -55,7 +55,7 @@ static long check_sizes(struct ext2 *fs)
 	bool sound = super->revision <= 1 && super->blocks > first && super->blocks <= disk_blocks &&
 		     first == (fs->block_size == SUPER_OFFSET) && super->blocks_per_group && super->inodes_per_group &&
 		     super->blocks_per_group <= bits && super->inodes_per_group <= bits &&
-		     fs->inode_size >= sizeof(struct ext2_inode) && fs->inode_size <= fs->block_size &&
+		     fs->inode_size >= INODE_SIZE_MIN && fs->inode_size <= fs->block_size &&
 		     !(fs->inode_size & (fs->inode_size - 1)) && super->inodes >= fs->first_inode;
 	if (sound)
 		fs->groups = (super->blocks - first + super->blocks_per_group - 1) / super->blocks_per_group;
@@ -92,7 +92,7 @@ static long open(struct ext2 *fs)
 	struct ext2_node *root;
 	TRY(read_super(fs, MAX(fs->disk->sector_size, SUPER_OFFSET)));
 	const struct ext2_super *super = fs->super;
-	fs->inode_size = super->revision ? super->inode_size : REVISION_0_INODE;
+	fs->inode_size = super->revision ? super->inode_size : INODE_SIZE_MIN;
 	fs->first_inode = super->revision ? super->first_inode : REVISION_0_FIRST;
 	fs->file_types = super->revision && super->incompatible & INCOMPATIBLE_FILE_TYPE;
 	fs->pointers = fs->block_size / sizeof(u32);

@@ -37,9 +37,13 @@ struct ext2_inode {
 	u32 fragment[2];
 	u16 uid_high, gid_high;
 	u32 reserved2;
+	/* Where inodes are larger than 128 bytes (Linux's fs/ext4/ext4.h): nanoseconds << 2 | bits 33-32 of the seconds. */
+	u16 extra_size, reserved3;
+	u32 changed_extra, modified_extra, accessed_extra, rest[4];
 };
+#define INODE_SIZE_MIN 128U
 struct ext2_entry { u32 inode; u16 size; u8 name_length, type; char name[]; };
-_Static_assert(sizeof(struct ext2_group) == 32 && sizeof(struct ext2_inode) == 128, "ext2.h");
+_Static_assert(sizeof(struct ext2_group) == 32 && offsetof(struct ext2_inode, extra_size) == INODE_SIZE_MIN, "ext2.h");
 
 enum {
 	EXT2_MAGIC = 0xef53, EXT2_ROOT = 2, EXT2_CLEAN = 1, EXT2_LINKS_MAX = 32000,

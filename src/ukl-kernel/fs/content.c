@@ -106,6 +106,8 @@ static ssize_t regular_write(struct file *file, const void *buffer, size_t size,
 
 long inode_truncate(struct inode *inode, u64 size)
 {
+	if (on_disk(inode))
+		return ext2_truncate(inode, size);
 	if (size > SIZE_MAXIMUM)
 		return -EFBIG;
 	/* What is beyond the end must read as zeroes when the file grows again. */

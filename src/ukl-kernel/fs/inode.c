@@ -36,6 +36,10 @@ void inode_unref(struct inode *inode)
 {
 	if (--inode->references > 0)
 		return;
+	if (on_disk(inode)) {
+		ext2_unref(inode);
+		return;
+	}
 	if (S_ISREG(inode->mode))
 		content_free(inode);
 	else if (S_ISLNK(inode->mode))
@@ -105,6 +109,8 @@ long inode_path(struct inode *inode, char *to, size_t size)
 
 long inode_make(struct lookup *at, u32 mode, struct inode **result)
 {
+	if (on_disk(at->directory))
+		return ext2_make(at, mode, result);
 	if (at->inode)
 		return -EEXIST;
 	struct inode *inode = inode_create(mode);

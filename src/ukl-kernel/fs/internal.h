@@ -37,6 +37,25 @@ long symlink_make(struct lookup *at, const char *target, size_t length);
 long inode_truncate(struct inode *inode, u64 size);	/* fs/content.c */
 void content_free(struct inode *inode);
 
+#if CONFIG_DISK
+/* fs/mount.c */
+long mount_find(struct lookup *at);		/* what the name is in the directory; NULL: nothing */
+bool is_mounted(const struct inode *inode);	/* the root of a disk's file system */
+#else
+#define is_mounted(inode) false
+#endif
+/* fs/ext2-*.c: the same for what is on a disk. */
+bool ext2_writable(const struct inode *inode);
+long ext2_make(struct lookup *at, u32 mode, struct inode **result);
+long ext2_symlink(struct lookup *at, const char *target, size_t length);
+long ext2_unlink(struct lookup *at);
+long ext2_rename(struct lookup *old, struct lookup *new);
+long ext2_truncate(struct inode *inode, u64 size);
+long ext2_changed(struct inode *inode);		/* mode or modified: to be stored */
+void ext2_stat(struct inode *inode, struct stat *stat);
+long ext2_getdents(struct file *directory, void *to, size_t size);
+void ext2_unref(struct inode *inode);		/* nobody uses it */
+
 /* Takes the reference, in failure too; the file is NULL if there was no memory. -ENFILE, -EMFILE. */
 int descriptor_install(struct file *file, int from, bool close_on_exec);
 void tty_init(void);

@@ -15,6 +15,8 @@ long sys_mkdir(const char *path, u32 mode) { return sys_mkdirat(AT_FDCWD, path, 
 long symlink_make(struct lookup *at, const char *target, size_t length)
 {
 	struct inode *inode;
+	if (on_disk(at->directory))
+		return ext2_symlink(at, target, length);
 	TRY(inode_make(at, S_IFLNK | 0777, &inode));
 	inode->target = kmalloc(length + 1);
 	if (!inode->target) {
@@ -66,6 +68,10 @@ long sys_unlinkat(int at, const char *path, u32 flags)
 		return -ENOENT;
 	if (S_ISDIR(inode->mode) != !!(flags & AT_REMOVEDIR))
 		return S_ISDIR(inode->mode) ? -EISDIR : -ENOTDIR;
+	if (is_mounted(inode))
+		return -EBUSY;
+	if (on_disk(inode) && !is_special(found.name))
+		return ext2_unlink(&found);
 	if (S_ISDIR(inode->mode) && (is_special(found.name) || !directory_is_empty(inode)))
 		return !strcmp(found.name, ".") ? -EINVAL : inode == root ? -EBUSY : -ENOTEMPTY;
 	inode_unlink(inode);
@@ -92,6 +98,10 @@ long sys_renameat(int from_at, const char *from, int to_at, const char *to)
 			return -EINVAL;
 	if (new.inode && S_ISDIR(new.inode->mode) != S_ISDIR(inode->mode))
 		return S_ISDIR(inode->mode) ? -ENOTDIR : -EISDIR;
+	if (is_mounted(inode) || (new.inode && is_mounted(new.inode)))
+		return -EBUSY;
+	if (on_disk(inode) || on_disk(new.directory))
+		return on_disk(inode) && on_disk(new.directory) ? ext2_rename(&old, &new) : -EXDEV;
 	if (new.inode && S_ISDIR(inode->mode) && !directory_is_empty(new.inode))
 		return -ENOTEMPTY;
 	TRY(inode_link(new.directory, new.name, inode));
@@ -136,6 +146,8 @@ long sys_getdents64(int descriptor, void *to, u32 size)
 		return -EBADF;
 	if (!S_ISDIR(file->inode->mode))
 		return -ENOTDIR;
+	if (on_disk(file->inode))
+		return ext2_getdents(file, to, size);
 	long result = list_name(&listing, ".", file->inode, 0);
 	if (!result)
 		result = list_name(&listing, "..", inode_parent(file->inode), 1);

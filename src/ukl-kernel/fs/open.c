@@ -18,6 +18,8 @@ static long open_found(struct lookup *found, u32 flags, u32 mode, struct file **
 		return S_ISLNK(inode->mode) ? -ELOOP : -ENXIO;
 	if (S_ISDIR(inode->mode) ? flags & (O_ACCMODE | O_CREAT) : flags & O_DIRECTORY)
 		return S_ISDIR(inode->mode) ? -EISDIR : -ENOTDIR;
+	if (on_disk(inode) && flags & (O_ACCMODE | O_TRUNC) && !ext2_writable(inode))
+		return -EROFS;
 	if (flags & O_TRUNC && S_ISREG(inode->mode))
 		TRY(inode_truncate(inode, 0));
 	*result = file_create(inode, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_LARGEFILE);

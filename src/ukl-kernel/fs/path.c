@@ -26,7 +26,11 @@ static long walk(struct inode *from, const char *path, bool follow, u32 *links, 
 			found->inode = found->name[1] ? inode_parent(found->inode) : found->inode;
 			continue;
 		}
+#if CONFIG_DISK
+		TRY(mount_find(found));
+#else
 		found->inode = inode_find(found->directory, found->name);
+#endif
 		if (found->inode && S_ISLNK(found->inode->mode) && (slash || follow)) {
 			if (++*links > SYMLINKS_MAX)
 				return -ELOOP;

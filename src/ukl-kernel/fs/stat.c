@@ -12,6 +12,8 @@ long sys_newfstatat(int at, const char *path, struct stat *to, u32 flags)
 		.blocks = ALIGN_UP(inode->size, PAGE_SIZE) / 512, .accessed = modified, .modified = modified,
 		.changed = modified,
 	};
+	if (on_disk(inode))
+		ext2_stat(inode, &stat);
 	return copy_to_user(to, &stat, sizeof(stat));
 }
 long sys_stat(const char *path, struct stat *to) { return sys_newfstatat(AT_FDCWD, path, to, 0); }
@@ -26,6 +28,8 @@ long sys_faccessat2(int at, const char *path, u32 wanted, u32 flags)
 {
 	struct inode *inode;
 	TRY(inode_at(at, path, flags, &inode));
+	if (on_disk(inode) && wanted & 2 && !ext2_writable(inode))
+		return -EROFS;
 	return wanted & 1 && !S_ISDIR(inode->mode) && !(inode->mode & 0111) ? -EACCES : 0;
 }
 long sys_faccessat(int at, const char *path, u32 wanted) { return sys_faccessat2(at, path, wanted, 0); }
@@ -35,8 +39,10 @@ long sys_fchmodat(int at, const char *path, u32 mode)
 {
 	struct inode *inode;
 	TRY(inode_at(at, path, 0, &inode));
+	if (on_disk(inode) && !ext2_writable(inode))
+		return -EROFS;
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
-	return 0;
+	return on_disk(inode) ? ext2_changed(inode) : 0;
 }
 long sys_chmod(const char *path, u32 mode) { return sys_fchmodat(AT_FDCWD, path, mode); }
 long sys_fchmod(int descriptor, u32 mode) { return sys_fchmodat(descriptor, NULL, mode); }
@@ -49,11 +55,13 @@ long sys_utimensat(int at, const char *path, const struct timespec *user, u32 fl
 	if (user && copy_from_user(times, user, sizeof(times)))
 		return -EFAULT;
 	TRY(inode_at(at, path, flags, &inode));
+	if (on_disk(inode) && !ext2_writable(inode))
+		return -EROFS;
 	if (times[1].nanoseconds == UTIME_NOW)
 		inode->modified = time_of_day();
 	else if (times[1].nanoseconds != UTIME_OMIT)
 		inode->modified = times[1].seconds * NS_PER_SECOND + times[1].nanoseconds;
-	return 0;
+	return on_disk(inode) ? ext2_changed(inode) : 0;
 }
 
 long sys_ftruncate(int descriptor, s64 size)

@@ -12,10 +12,10 @@ enum { NAME_MAX = 255, PATH_MAX = 4096, PIPE_BUF = 4096, IOV_MAX = 1024, SYMLINK
 enum {
 	O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3,
 	O_CREAT = 0100, O_EXCL = 0200, O_NOCTTY = 0400, O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000,
-	O_LARGEFILE = 0100000, O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000,
+	O_DSYNC = 010000, O_LARGEFILE = 0100000, O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000,
 };
 enum {
-	AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_EMPTY_PATH = 0x1000,
+	AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000,
 };
 enum {
 	F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030, FD_CLOEXEC = 1,
@@ -25,12 +25,13 @@ enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
 
 enum {
 	S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFDIR = 0040000,
-	S_IFCHR = 0020000, S_IFIFO = 0010000,
+	S_IFBLK = 0060000, S_IFCHR = 0020000, S_IFIFO = 0010000,
 };
 #define S_ISREG(mode) (((mode) & S_IFMT) == S_IFREG)
 #define S_ISDIR(mode) (((mode) & S_IFMT) == S_IFDIR)
 #define S_ISLNK(mode) (((mode) & S_IFMT) == S_IFLNK)
 #define S_ISSOCK(mode) (((mode) & S_IFMT) == S_IFSOCK)
+#define S_ISBLK(mode) (((mode) & S_IFMT) == S_IFBLK)
 #define S_ISCHR(mode) (((mode) & S_IFMT) == S_IFCHR)
 
 struct stat {
@@ -42,6 +43,12 @@ struct stat {
 	s64 unused[3];
 };
 struct directory_record { u64 inode, next; u16 size; u8 type; char name[]; } __attribute__((packed));
+
+struct statfs {
+	u64 type, block_size, blocks, free, available, files, free_files;
+	u32 id[2];
+	u64 name_length, fragment_size, flags, spare[4];
+};
 
 struct iovec { void *base; u64 size; };
 struct pollfd { s32 descriptor; u16 events, found; };

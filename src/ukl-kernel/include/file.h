@@ -33,6 +33,10 @@ struct inode {
 	u64 device;			/* st_rdev */
 	u64 modified;			/* ns since 1970; stands for the other times too */
 	const struct file_operations *operations;	/* of its files; NULL: cannot be opened */
+#if CONFIG_DISK
+	struct ext2 *ext2;		/* the file system that holds it, on a disk; NULL: in memory */
+	struct inode *mounted;		/* directory in memory: the root of what is mounted on it */
+#endif
 	/* Its one name; NULL if it was removed or never had one. The root is its own directory. */
 	struct inode *directory;
 	struct list link;		/* in the directory's entries */
@@ -64,6 +68,23 @@ struct file {
 	struct inode *inode;		/* referenced */
 };
 
+#if CONFIG_DISK
+static inline bool on_disk(const struct inode *inode) { return inode->ext2 != NULL; }
+/* fs/mount.c. For threads; who has it may take it again. Waits for disks, not for signals. */
+void tree_lock(void);
+void tree_unlock(void);
+void disk_nodes(void);			/* /dev/vda ... */
+void mount_option(const char *option);	/* "/dev/vda:/mnt", "/dev/vda:/mnt:ro" */
+void mounts_end(void);			/* before the machine ends: disks are up to date, and the tree is locked */
+#else
+#define on_disk(inode) false
+#define tree_lock() ((void)0)
+#define tree_unlock() ((void)0)
+#define disk_nodes() ((void)0)
+#define mount_option(option) ((void)0)
+#define mounts_end() ((void)0)
+#endif
+
 /* fs/inode.c */
 struct inode *inode_create(u32 mode);	/* references 1; NULL: no memory */
 void inode_ref(struct inode *inode);
@@ -80,7 +101,7 @@ struct files *files_fork(struct files *from);
 void files_free(struct files *files);
 void files_close_on_exec(struct files *files);
 
-/* Opens a path for the kernel (exec, console). `path` is kernel memory. */
+/* Opens a path for the kernel (exec, console). `path` is kernel memory. For threads: under tree_lock(). */
 long file_open(const char *path, u32 flags, u32 mode, struct file **result);
 
 /* fs/devices.c, cpio.c: makes the root and /dev and unpacks the archives. Sizes in bytes; absent: 0. */

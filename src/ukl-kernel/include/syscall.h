@@ -11,6 +11,22 @@
 
 typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 
+/* fs/mount.c: calls that only disks need */
+#if CONFIG_DISK
+#define DISK_SYSTEM_CALLS(_) \
+	_(74, fsync) _(75, fdatasync) _(76, truncate) _(86, link) _(137, statfs) _(138, fstatfs) _(162, sync) \
+	_(165, mount) _(166, umount2) _(265, linkat) _(306, syncfs)
+#else
+#define DISK_SYSTEM_CALLS(_)
+#endif
+/* Calls about names and inodes: with disks, one thread at a time (fs/mount.c). */
+#define TREE_SYSTEM_CALLS(_) \
+	_(2, open) _(4, stat) _(5, fstat) _(6, lstat) _(21, access) _(77, ftruncate) _(79, getcwd) _(80, chdir) \
+	_(81, fchdir) _(82, rename) _(83, mkdir) _(84, rmdir) _(85, creat) _(87, unlink) _(88, symlink) \
+	_(89, readlink) _(90, chmod) _(91, fchmod) _(217, getdents64) _(257, openat) _(258, mkdirat) \
+	_(262, newfstatat) _(263, unlinkat) _(264, renameat) _(266, symlinkat) _(267, readlinkat) _(268, fchmodat) \
+	_(269, faccessat) _(280, utimensat) _(439, faccessat2) DISK_SYSTEM_CALLS(_)
+
 /* fs/ */
 #define FILE_SYSTEM_CALLS(_) \
 	_(0, read) _(1, write) _(2, open) _(3, close) _(4, stat) _(5, fstat) _(6, lstat) _(7, poll) _(8, lseek) \
@@ -23,7 +39,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(280, utimensat) _(292, dup3) _(293, pipe2) _(439, faccessat2) _(74, accepted) _(75, accepted) \
 	_(92, accepted) _(93, accepted) _(94, accepted) _(162, accepted) _(260, accepted) _(40, unsupported) \
 	_(41, unsupported) _(86, unsupported) _(137, unsupported) _(138, unsupported) _(261, unsupported) \
-	_(265, unsupported) _(316, unsupported) _(332, unsupported)
+	_(265, unsupported) _(316, unsupported) _(332, unsupported) DISK_SYSTEM_CALLS(_)
 
 /* process/ and mm/ */
 #define PROCESS_SYSTEM_CALLS(_) \

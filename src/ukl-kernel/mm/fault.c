@@ -28,6 +28,30 @@ static paddr_t page_with_content(const struct region *region, vaddr_t address)
 	return page;
 }
 
+#if CONFIG_DISK
+/*
+ * As page_with_content(), which may wait for a disk here. Meanwhile another thread may have mapped something else, or
+ * brought the page: then there is nothing to do, and what faulted tries again. False: no memory, or an I/O error.
+ */
+static bool wait_for_content(struct space *space, vaddr_t address, u64 *entry)
+{
+	struct region *region = space_region(space, address), before = *region;
+	if (before.file)
+		file_ref(before.file);
+	paddr_t page = page_with_content(&before, address);
+	region = space_region(space, address);
+	bool same = region && region->file == before.file && region->file_end == before.file_end &&
+		    region->offset - region->start == before.offset - before.start;
+	if (before.file)
+		file_unref(before.file);
+	if (page && same && !(*entry & PTE_ADDRESS))
+		*entry = page_rights(page, region->flags);
+	else if (page)
+		page_unref(page);
+	return page != 0;
+}
+#endif
+
 bool space_fault(struct space *space, vaddr_t address, u32 error)
 {
 	address = ALIGN_DOWN(address, PAGE_SIZE);
@@ -39,6 +63,10 @@ bool space_fault(struct space *space, vaddr_t address, u32 error)
 		return false;
 	paddr_t page = *entry & PTE_ADDRESS;
 	u32 rights = region->flags;
+#if CONFIG_DISK
+	if (!page)
+		return wait_for_content(space, address, entry);
+#endif
 	if (!page) {
 		page = page_with_content(region, address);
 		if (page)

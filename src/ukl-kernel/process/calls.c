@@ -88,6 +88,9 @@ enum { REBOOT_MAGIC1 = 0xfee1dead, REBOOT_RESTART = 0x01234567, REBOOT_HALT = 0x
 long sys_reboot(u32 magic1, u32 magic2, u32 command)
 {
 	(void)magic2;
+	if (CONFIG_DISK && magic1 == REBOOT_MAGIC1 &&
+	    (command == REBOOT_RESTART || command == REBOOT_POWER_OFF || command == REBOOT_HALT))
+		mounts_end();
 	if (magic1 == REBOOT_MAGIC1 && command == REBOOT_RESTART)
 		reboot();
 	if (magic1 == REBOOT_MAGIC1 && (command == REBOOT_POWER_OFF || command == REBOOT_HALT))

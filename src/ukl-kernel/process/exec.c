@@ -70,7 +70,9 @@ static bool script_line(char *line, char **interpreter, char **argument)
 /* Opens an executable regular file. */
 static long executable_open(const char *path, struct file **result)
 {
+	tree_lock();
 	long error = file_open(path, O_RDONLY, 0, result);
+	tree_unlock();
 	if (error != 0)
 		return error;
 	if (S_ISREG((*result)->inode->mode) && ((*result)->inode->mode & 0111))

@@ -36,6 +36,8 @@ static void process_end(struct thread *last)
 	if (process->pid == 1 && signal)
 		printk("ukl-kernel: process 1 (%s) was ended by signal %d\n", process->name, signal);
 	if (process->pid == 1)
+		mounts_end();
+	if (process->pid == 1)
 		power_off(signal ? 128 + signal : exit_code(process));
 	vfork_release(process);
 	process->alarm_deadline = 0;

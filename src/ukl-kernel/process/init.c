@@ -27,9 +27,12 @@ static long first_strings(struct program_strings *strings, char *path, struct fi
 	static const char *const environment[] = { "HOME=/", "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "TERM=vt102" };
 	const char *line = first_command_line;
 	char word[WORD_MAX];
-	while (next_word(&line, word) && strcmp(word, "--") != 0)
+	while (next_word(&line, word) && strcmp(word, "--") != 0) {
 		if (strncmp(word, "init=", 5) == 0 && !LINKED_APPLICATION)
 			strlcpy(path, word + 5, WORD_MAX);
+		if (CONFIG_DISK && strncmp(word, "mount=", 6) == 0)
+			mount_option(word + 6);
+	}
 	long error = LINKED_APPLICATION ? 0 : program_open(path, strings, file);
 	if (error == 0 && strings->argc == 0)		/* not a script */
 		error = strings_add(strings, path, &strings->argc);

@@ -20,6 +20,11 @@ long sys_unsupported(void) { return -ENOSYS; }
 long sys_accepted(void) { return 0; }
 
 #define ENTRY(number, name) [number] = (system_call_t)(void *)sys_##name,
+#if CONFIG_DISK
+#define DECLARE_LOCKED(number, name) long tree_##name(u64, u64, u64, u64, u64, u64);
+#define LOCKED_ENTRY(number, name) [number] = tree_##name,
+TREE_SYSTEM_CALLS(DECLARE_LOCKED)
+#endif
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -27,5 +32,8 @@ const system_call_t system_call_table[SYSTEM_CALLS_MAX] = {
 	[0 ... SYSTEM_CALLS_MAX - 1] = (system_call_t)(void *)sys_unknown,
 	FILE_SYSTEM_CALLS(ENTRY)
 	PROCESS_SYSTEM_CALLS(ENTRY)
+#if CONFIG_DISK
+	TREE_SYSTEM_CALLS(LOCKED_ENTRY)
+#endif
 };
 #pragma GCC diagnostic pop

@@ -43,6 +43,7 @@ import {
   type ExtraFile,
   isLinked,
   kernelDefines,
+  kernelParts,
   type LinkMode,
 } from "./options.ts";
 import { COMMAND_LINE_LONGEST, payloadSize, writePayload } from "./payload.ts";
@@ -135,6 +136,7 @@ class Build {
     const kernelObjects = await compileKernel({
       toolchain: this.#toolchain,
       defines: kernelDefines(options),
+      parts: kernelParts(options),
       cache: options.cache ?? defaultCache(),
       onProgress: options.onProgress,
     });
@@ -238,7 +240,7 @@ class Build {
     const calls = await constantCalls(code, targets);
     this.#missing = missingCalls(
       calls,
-      await kernelCalls(this.#work),
+      await kernelCalls(this.#work, kernelDefines(this.#options)),
       this.#toolchain.muslInclude,
       (address) => functionAt(elf, address),
     );
@@ -343,6 +345,7 @@ class Build {
     const [object] = await compileKernel({
       toolchain: this.#toolchain,
       defines,
+      parts: kernelParts(this.#options),
       cache: this.#options.cache ?? defaultCache(),
       sources: ["link/shortcut.c"],
     });

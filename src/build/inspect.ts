@@ -50,11 +50,12 @@ FILE_SYSTEM_CALLS(CALL) PROCESS_SYSTEM_CALLS(CALL)
 /**
  * Numbers of the calls that the kernel has.
  * @param work directory for a file
+ * @param defines -D options of the kernel
  */
-export async function kernelCalls(work: string): Promise<Set<number>> {
+export async function kernelCalls(work: string, defines: readonly string[]): Promise<Set<number>> {
   const source = join(work, "calls.c");
   writeFileSync(source, CALL_LIST);
-  const args = ["-E", "-P", "-I", join(kernelDirectory(), "include"), source];
+  const args = ["-E", "-P", ...defines, "-I", join(kernelDirectory(), "include"), source];
   const text = await needTool("listing the kernel's system calls", "gcc", args);
   return new Set([...text.matchAll(/\bcall (\d+)/g)].map((match) => Number(match[1])));
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { availableParallelism, homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { BuildError } from "./build-error.ts";
+import type { KernelPart } from "./options.ts";
 import { runTool, type Toolchain } from "./toolchain.ts";
 
 /** Directories of src/ukl-kernel that are not the kernel. */
@@ -43,11 +44,20 @@ function filesBelow(directory: string): string[] {
     .sort();
 }
 
+/** Sources that belong to parts of the kernel: compiled if one of these parts is asked for. First match counts. */
+const PART_SOURCES: readonly (readonly [RegExp, readonly KernelPart[]])[] = [
+  [/^drivers\/virtio-blk\.c$|^fs\/(?:ext2|block-cache|mount)/, ["disk"]],
+  [/^drivers\/virtio-net\.c$|^net\//, ["net"]],
+  [/^drivers\//, ["disk", "net"]],
+];
+
 /** The kernel's C and assembly files, relative to src/ukl-kernel. */
-export function kernelSources(directory: string): string[] {
-  return filesBelow(directory).filter(
-    (path) => /\.[cS]$/.test(path) && path.includes("/") && !NOT_KERNEL.includes(path.split("/")[0]!),
-  );
+export function kernelSources(directory: string, parts: ReadonlySet<KernelPart>): string[] {
+  return filesBelow(directory).filter((path) => {
+    if (!/\.[cS]$/.test(path) || !path.includes("/") || NOT_KERNEL.includes(path.split("/")[0]!)) return false;
+    const part = PART_SOURCES.find(([pattern]) => pattern.test(path));
+    return part === undefined || part[1].some((name) => parts.has(name));
+  });
 }
 
 /** Runs jobs on all processors; the first failure stops the rest. */
@@ -75,7 +85,9 @@ export interface CompileKernelOptions {
   readonly defines: readonly string[];
   /** Where objects are kept. */
   readonly cache: string;
-  /** Sources relative to src/ukl-kernel; default: the whole kernel. */
+  /** Parts of the kernel beside those that are always there. */
+  readonly parts: ReadonlySet<KernelPart>;
+  /** Sources relative to src/ukl-kernel; default: the whole kernel with these parts. */
   readonly sources?: readonly string[];
   readonly onProgress?: ((done: number, total: number, file: string) => void) | undefined;
 }
@@ -88,7 +100,7 @@ export interface CompileKernelOptions {
 export async function compileKernel(options: CompileKernelOptions): Promise<string[]> {
   const directory = kernelDirectory();
   const { toolchain, defines, cache } = options;
-  const sources = options.sources ?? kernelSources(directory);
+  const sources = options.sources ?? kernelSources(directory, options.parts);
   const flags = [...KERNEL_FLAGS, ...defines, "-I", "include", "-I", ".", `-ffile-prefix-map=${directory}=.`];
   const common = createHash("sha256");
   common.update(JSON.stringify([toolchain.version, KERNEL_FLAGS, defines]));

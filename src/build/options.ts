@@ -17,7 +17,15 @@ export interface KernelOptions {
   readonly faultStack?: "ist" | "df";
   /** How faults and interrupts return to ring-0 code. Default: IRET. */
   readonly return?: "iret" | "ret";
+  /** Virtio disks, and the ext2 file system on them. */
+  readonly disk?: boolean;
 }
+
+/** Parts of the kernel that are compiled only when they are asked for. */
+export type KernelPart = "disk" | "net";
+
+export const kernelParts = ({ disk = false }: KernelOptions): ReadonlySet<KernelPart> =>
+  new Set<KernelPart>(disk ? ["disk"] : []);
 
 /** A file of the initial file system besides the application. */
 export interface ExtraFile {
@@ -100,5 +108,6 @@ export function kernelDefines(options: KernelOptions): string[] {
     ...(stackSwitch === undefined ? [] : [`-DSTACK_SWITCH=${Number(stackSwitch)}`]),
     `-DFAULT_STACK_IST=${Number(faultStack === "ist")}`,
     `-DRETURN_RET=${Number(options.return === "ret")}`,
+    ...[...kernelParts(options)].map((part) => `-DCONFIG_${part.toUpperCase()}=1`),
   ];
 }

@@ -62,9 +62,33 @@ void interrupt_register(u8 isa_line, void (*handler)(void))
 	io_apic_write(IOAPIC_REDIRECTION + 2 * isa_line, VECTOR_ISA + isa_line);
 }
 
+#if CONFIG_PCI
+static struct { void (*handler)(void *); void *argument; } device_handlers[VECTORS_USED - VECTOR_DEVICE];
+
+u8 interrupt_allocate(void (*handler)(void *), void *argument)
+{
+	for (u8 i = 0; i < ARRAY_SIZE(device_handlers); i++) {
+		if (!device_handlers[i].handler) {
+			device_handlers[i].argument = argument;
+			device_handlers[i].handler = handler;
+			return VECTOR_DEVICE + i;
+		}
+	}
+	return 0;
+}
+#endif
+
 void interrupt_dispatch(u64 vector)
 {
 	*lapic(LAPIC_EOI) = 0;
+#if CONFIG_PCI
+	if (vector >= VECTOR_DEVICE) {
+		u64 i = vector - VECTOR_DEVICE;
+		if (device_handlers[i].handler)		/* else a ring-0 application executed INT */
+			device_handlers[i].handler(device_handlers[i].argument);
+		return;
+	}
+#endif
 	if (handlers[vector - VECTOR_ISA])
 		handlers[vector - VECTOR_ISA]();
 }

@@ -4,6 +4,7 @@
 #include "image.h"
 #include "mm.h"
 #include "process.h"
+#include "virtio.h"
 
 static const char *const mode_names[] = { "ring3", "kml", "zpoline", "ukl", "ukl-byp", "shortcut" };
 
@@ -27,6 +28,8 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	filesystem_init((const void *)image_info.initramfs, image_info.initramfs_size);
 	if (boot->ramdisk_image)
 		archive_unpack(direct(boot->ramdisk_image), boot->ramdisk_size);
+	if (CONFIG_PCI)
+		virtio_init();		/* drivers: devices on the PCI bus */
 	process_start_first(command_line);
 	idle_loop();
 }

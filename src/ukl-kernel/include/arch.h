@@ -15,10 +15,23 @@ struct registers {
 };
 static inline void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 static inline void outw(u16 port, u16 value) { __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port)); }
+static inline void outl(u16 port, u32 value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
 static inline u8 inb(u16 port)
 {
 	u8 value;
 	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline u16 inw(u16 port)
+{
+	u16 value;
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline u32 inl(u16 port)
+{
+	u32 value;
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
 	return value;
 }
 static inline void wrmsr(u32 index, u64 value)
@@ -93,6 +106,11 @@ void time_init(void);
 u64 time_now(void);			/* nanoseconds since boot, from the TSC */
 u64 time_of_day(void);			/* nanoseconds since 1970, from the RTC at boot and the TSC */
 void interrupt_register(u8 isa_line, void (*handler)(void));	/* routes an ISA interrupt through the I/O APIC */
+/*
+ * With CONFIG_PCI: gives an interrupt vector to a device, for good; it calls handler(argument), with interrupts off.
+ * 0: all are given.
+ */
+u8 interrupt_allocate(void (*handler)(void *argument), void *argument);
 #define DEBUG_EXIT_PORT 0xf4		/* QEMU's isa-debug-exit: ends with status value * 2 + 1 */
 NORETURN void power_off(int status);	/* non-zero status: isa-debug-exit first */
 NORETURN void reboot(void);

@@ -35,6 +35,15 @@
 #define RETURN_RET 0
 #endif
 
+/* Parts that are in the kernel only when they are asked for. */
+#ifndef CONFIG_DISK		/* virtio disks, and ext2 on them */
+#define CONFIG_DISK 0
+#endif
+#ifndef CONFIG_NET
+#define CONFIG_NET 0
+#endif
+#define CONFIG_PCI (CONFIG_DISK || CONFIG_NET)
+
 #if KPTI && LINK_MODE != LINK_RING3
 #error KPTI isolates ring 3 from ring 0: it needs LINK_RING3
 #elif !FAULT_STACK_IST && (LINK_MODE == LINK_KML || LINK_MODE == LINK_ZPOLINE)

@@ -2,6 +2,8 @@
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
+#include "config.h"
+
 /* Control registers and MSRs (SDM vol. 3A 2.5, vol. 4). */
 #define CR0_VALUE		0x80010033	/* PG, WP, NE, ET, MP, PE */
 #define CR0_PROTECTED		0x00000033	/* without PG and WP */
@@ -40,7 +42,12 @@
 /* Vectors. 20h-2Fh are the ISA lines, through the I/O APIC. */
 #define VECTOR_ISA	0x20
 #define VECTOR_TIMER	0x30
+#if CONFIG_PCI
+#define VECTOR_DEVICE	0x40	/* from here on: messages of PCI functions (MSI-X) */
+#define VECTORS_USED	0x50
+#else
 #define VECTORS_USED	0x31
+#endif
 #define VECTOR_SPURIOUS	0xff
 #define SYSTEM_CALL_VECTOR 0x100
 

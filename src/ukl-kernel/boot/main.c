@@ -3,6 +3,7 @@
 #include "file.h"
 #include "image.h"
 #include "mm.h"
+#include "network.h"
 #include "process.h"
 #include "virtio.h"
 
@@ -30,6 +31,8 @@ NORETURN void kernel_main(const struct boot_params *boot)
 		archive_unpack(direct(boot->ramdisk_image), boot->ramdisk_size);
 	if (CONFIG_PCI)
 		virtio_init();		/* drivers: devices on the PCI bus */
+	if (CONFIG_NET)
+		network_init(command_line);
 	process_start_first(command_line);
 	idle_loop();
 }

@@ -26,6 +26,7 @@ long sys_accepted(void) { return 0; }
 const system_call_t system_call_table[SYSTEM_CALLS_MAX] = {
 	[0 ... SYSTEM_CALLS_MAX - 1] = (system_call_t)(void *)sys_unknown,
 	FILE_SYSTEM_CALLS(ENTRY)
+	NETWORK_SYSTEM_CALLS(ENTRY)
 	PROCESS_SYSTEM_CALLS(ENTRY)
 };
 #pragma GCC diagnostic pop

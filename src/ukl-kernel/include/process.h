@@ -154,7 +154,13 @@ NORETURN void idle_loop(void);
 long wait_sleep(struct wait_queue *queue, u64 deadline);	/* one sleep, IF=0; `queue` may be NULL */
 void wait_uninterrupted(struct wait_queue *queue);	/* one sleep, IF=0, for what no signal may end */
 void wake_all(struct wait_queue *queue);
-static inline void wait_queue_init(struct wait_queue *queue) { *queue = (struct wait_queue)WAIT_QUEUE_INIT(*queue); }
+static inline void wait_queue_init(struct wait_queue *queue)
+{
+	list_init(&queue->waiters);
+#if CONFIG_NET
+	list_init(&queue->watchers);
+#endif
+}
 
 /* process/process.c, fork.c, exit.c */
 extern struct list all_processes;

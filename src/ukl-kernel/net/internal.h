@@ -132,7 +132,8 @@ struct socket {
 	u64 srtt, rttvar, rto, timed_since;
 	u32 timed_end;
 	bool timed;
-	u32 retries, unacknowledged;	/* retransmissions in a row; bytes received since the last ACK was sent */
+	/* Retransmissions in a row; bytes received since the last ACK was sent; ACKs that were sent at once. */
+	u32 retries, unacknowledged, quick_acks;
 	bool ack_now, stalled;		/* stalled: the device had no room */
 	/* Deadlines, ns; 0: off. `other`: end of TIME_WAIT and of an orphan's FIN_WAIT_2, or keep-alive. */
 	u64 retransmit_at, ack_at, other_at;

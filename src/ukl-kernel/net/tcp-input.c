@@ -11,7 +11,8 @@ struct segment {
 	u8 scale;
 };
 
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_SCALE = 3, SCALE_MAX = 14, NO_SCALE = 0xff };
+enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_SCALE = 3, SCALE_MAX = 14, NO_SCALE = 0xff,
+       QUICK_ACKS = 16 };
 
 static void parse_options(struct segment *segment, const u8 *at, const u8 *end)
 {
@@ -259,11 +260,16 @@ static void receive_data(struct socket *s, u32 sequence, const u8 *data, u32 siz
 	s->receive.used += end - s->rcv_nxt;
 	s->unacknowledged += end - s->rcv_nxt;
 	s->rcv_nxt = end;
-	/* RFC 9293 3.8.6.3: at least every second full segment, and not later than in 500 ms. */
-	if (s->unacknowledged >= 2U * s->mss)
+	/*
+	 * RFC 9293 3.8.6.3: at least every second full segment, and not later than in 500 ms. The first ones at once, as
+	 * Linux does: the sender may be in slow start, or wait by Nagle's rule.
+	 */
+	if (s->unacknowledged >= 2U * s->mss || s->quick_acks < QUICK_ACKS) {
+		s->quick_acks++;
 		s->ack_now = true;
-	else if (!s->ack_at)
+	} else if (!s->ack_at) {
 		tcp_arm(s, &s->ack_at, 40 * MS);
+	}
 	file_wake(&s->can_read);
 }
 

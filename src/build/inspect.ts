@@ -44,7 +44,7 @@ export function findRedZones(elf: ElfFile, code: readonly Code[]): RedZones {
 /** Lists the calls by the macros that the kernel makes its table of. */
 const CALL_LIST = `#include "syscall.h"
 #define CALL(number, name) call number
-FILE_SYSTEM_CALLS(CALL) PROCESS_SYSTEM_CALLS(CALL)
+FILE_SYSTEM_CALLS(CALL) NETWORK_SYSTEM_CALLS(CALL) PROCESS_SYSTEM_CALLS(CALL)
 `;
 
 /**

@@ -47,7 +47,7 @@ function filesBelow(directory: string): string[] {
 /** Sources that belong to parts of the kernel: compiled if one of these parts is asked for. First match counts. */
 const PART_SOURCES: readonly (readonly [RegExp, readonly KernelPart[]])[] = [
   [/^drivers\/virtio-blk\.c$|^fs\/(?:ext2|block-cache|mount)/, ["disk"]],
-  [/^drivers\/virtio-net\.c$|^net\//, ["net"]],
+  [/^drivers\/virtio-net\.c$|^net\/|^fs\/(?:socket|epoll|eventfd)/, ["net"]],
   [/^drivers\//, ["disk", "net"]],
 ];
 

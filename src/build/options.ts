@@ -19,13 +19,15 @@ export interface KernelOptions {
   readonly return?: "iret" | "ret";
   /** Virtio disks, and the ext2 file system on them. */
   readonly disk?: boolean;
+  /** Virtio network devices, TCP/IP, sockets, epoll. */
+  readonly net?: boolean;
 }
 
 /** Parts of the kernel that are compiled only when they are asked for. */
 export type KernelPart = "disk" | "net";
 
-export const kernelParts = ({ disk = false }: KernelOptions): ReadonlySet<KernelPart> =>
-  new Set<KernelPart>(disk ? ["disk"] : []);
+export const kernelParts = ({ disk = false, net = false }: KernelOptions): ReadonlySet<KernelPart> =>
+  new Set<KernelPart>([...(disk ? ["disk" as const] : []), ...(net ? ["net" as const] : [])]);
 
 /** A file of the initial file system besides the application. */
 export interface ExtraFile {

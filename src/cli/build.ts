@@ -18,6 +18,7 @@ interface BuildArguments {
   readonly "fault-stack"?: OneOrMore;
   readonly return?: OneOrMore;
   readonly disk?: boolean;
+  readonly net?: boolean;
   readonly with?: OneOrMore;
   readonly shortcut?: OneOrMore;
   readonly append?: OneOrMore;
@@ -52,6 +53,7 @@ function builder(yargs: Argv): Argv<BuildArguments> {
       },
       return: { type: "string", describe: "iret or ret: how faults return to ring 0", requiresArg: true },
       disk: { type: "boolean", describe: "a kernel with virtio disks and the ext2 file system" },
+      net: { type: "boolean", describe: "a kernel with virtio network devices, TCP/IP, sockets and epoll" },
       with: {
         type: "string",
         describe: "FILE[=PATH]: a file for the guest; a .c is compiled; may be given more than once",
@@ -122,6 +124,7 @@ function buildOptions(given: BuildArguments): BuildOptions & { readonly output: 
     ...(faultStack === undefined ? {} : { faultStack }),
     ...(returns === undefined ? {} : { return: returns }),
     disk: given.disk === true,
+    net: given.net === true,
     shortcuts: typeof shortcuts === "string" ? [shortcuts] : shortcuts,
     extraFiles: (typeof extra === "string" ? [extra] : extra).map(extraFile),
     ...(append === undefined ? {} : { commandLine: append }),

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "image.h"
 #include "mm.h"
+#include "network.h"
 #include "process.h"
 #include "virtio.h"
 
@@ -31,6 +32,8 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	if (CONFIG_PCI)
 		virtio_init();		/* drivers: devices on the PCI bus */
 	disk_nodes();
+	if (CONFIG_NET)
+		network_init(command_line);
 	process_start_first(command_line);
 	idle_loop();
 }

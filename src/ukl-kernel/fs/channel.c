@@ -3,6 +3,7 @@
  * are made of channels: bytes on their way in one direction. A pipe is one of them, a socket pair two.
  */
 #include "internal.h"
+#include "network.h"
 
 enum { RING_SIZE = 65536 };
 
@@ -129,8 +130,19 @@ static void stream_release(struct file *file)
 	channel_close(file->inode->stream.out);
 }
 
+#if CONFIG_NET
+static void stream_queues(struct file *file, struct wait_queue *queues[2])
+{
+	queues[0] = file->inode->stream.in ? &file->inode->stream.in->can_read : NULL;
+	queues[1] = file->inode->stream.out ? &file->inode->stream.out->can_write : NULL;
+}
+#endif
+
 static const struct file_operations stream_operations = {
 	.read = stream_read, .write = stream_write, .poll = stream_poll, .release = stream_release,
+#if CONFIG_NET
+	.queues = stream_queues,
+#endif
 };
 
 /*
@@ -193,6 +205,10 @@ long sys_socketpair(u32 family, u32 type, u32 protocol, int *descriptors)
 
 static inline ssize_t socket_transfer(struct file *file, void *buffer, size_t size, u32 flags, bool sending)
 {
+#if CONFIG_NET
+	if (is_inet(file))
+		return sending ? inet_send(file, buffer, size, flags) : inet_receive(file, buffer, size, flags);
+#endif
 	if (!S_ISSOCK(file->inode->mode) || flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL))
 		return S_ISSOCK(file->inode->mode) ? -EOPNOTSUPP : -ENOTSOCK;
 	file_ref(file);		/* another thread may close it meanwhile */
@@ -211,6 +227,7 @@ ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
 	return socket_transfer(file, buffer, size, flags, false);
 }
 
+#if !CONFIG_NET		/* else fs/socket-calls.c has them */
 /* The other end has no name, and none can be given. */
 long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, const void *address)
 {
@@ -222,3 +239,4 @@ long sys_recvfrom(int descriptor, void *buffer, size_t size, u32 flags, void *ad
 	struct file *file = file_get(descriptor);
 	return !file ? -EBADF : address ? -EOPNOTSUPP : socket_receive(file, buffer, size, flags);
 }
+#endif

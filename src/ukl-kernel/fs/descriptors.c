@@ -15,6 +15,9 @@ void file_unref(struct file *file)
 {
 	if (--file->references > 0)
 		return;
+#if CONFIG_NET
+	epoll_forget(file);
+#endif
 	if (file->operations->release)
 		file->operations->release(file);
 	inode_unref(file->inode);

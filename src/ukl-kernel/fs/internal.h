@@ -62,8 +62,16 @@ void tty_init(void);
 
 /* Readiness. poll and select wait here for any file; a file that becomes ready wakes its own queue and this. */
 extern struct wait_queue poll_waiters;
+#if CONFIG_NET
+void epoll_notify(struct wait_queue *queue);	/* fs/epoll.c */
+void epoll_forget(struct file *file);		/* it is being closed */
+#endif
 static inline void file_wake(struct wait_queue *queue)
 {
+#if CONFIG_NET
+	if (!list_empty(&queue->watchers))
+		epoll_notify(queue);
+#endif
 	if (!list_empty(&queue->waiters))
 		wake_all(queue);
 	if (!list_empty(&poll_waiters.waiters))

@@ -1,5 +1,6 @@
 /* Calls that move bytes: read, write and their kin, lseek. */
 #include "internal.h"
+#include "network.h"
 
 /* Longest transfer of a call (Linux's MAX_RW_COUNT). */
 #define TRANSFER_MAX 0x7ffff000UL
@@ -55,6 +56,10 @@ static long transfer_vectors(int descriptor, const struct iovec *vectors, u64 co
 	ssize_t done = 0;
 	if (!file || count > IOV_MAX)
 		return file ? -EINVAL : -EBADF;
+#if CONFIG_NET
+	if (is_inet(file))
+		return inet_vectors(file, vectors, count, writing);
+#endif
 	for (u64 i = 0; i < count; i++) {
 		struct iovec vector;
 		if (copy_from_user(&vector, &vectors[i], sizeof(vector)))

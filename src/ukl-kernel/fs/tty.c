@@ -163,6 +163,13 @@ static long tty_ioctl(struct file *file, u32 request, u64 argument)
 	return -ENOTTY;
 }
 
+#if CONFIG_NET
+static void tty_queues(struct file *file, struct wait_queue *queues[2]) { queues[0] = &tty.can_read; }
+#endif
+
 const struct file_operations tty_operations = {
 	.read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl,
+#if CONFIG_NET
+	.queues = tty_queues,
+#endif
 };

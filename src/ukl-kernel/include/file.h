@@ -23,6 +23,10 @@ struct file_operations {
 	void (*release)(struct file *file);		/* last reference is gone */
 	/* Into kernel memory, for page faults and exec; NULL: cannot be mapped. */
 	ssize_t (*read_kernel)(struct file *file, void *to, size_t size, u64 position);
+#if CONFIG_NET
+	/* Where it is told that poll()'s answer may have changed; either may be NULL. NULL: cannot be in an epoll. */
+	void (*queues)(struct file *file, struct wait_queue *queues[2]);
+#endif
 };
 
 struct inode {
@@ -57,6 +61,8 @@ struct inode {
 		struct {		/* pipe, socket: fs/channel.c; NULL: cannot be read, written */
 			struct channel *in, *out;
 		} stream;
+		struct socket *socket;	/* Internet socket: fs/socket.c */
+		void *special;		/* of fs/epoll.c, fs/eventfd.c */
 	};
 };
 
@@ -66,6 +72,9 @@ struct file {
 	u64 position;
 	const struct file_operations *operations;
 	struct inode *inode;		/* referenced */
+#if CONFIG_NET
+	struct watch *watches;		/* of epolls: fs/epoll.c */
+#endif
 };
 
 #if CONFIG_DISK

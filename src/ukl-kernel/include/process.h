@@ -9,11 +9,16 @@
 struct file;
 struct inode;
 
+#if CONFIG_NET		/* watchers: what epolls want to be told of, fs/epoll.c */
+struct wait_queue { struct list waiters, watchers; };
+#define WAIT_QUEUE_INIT(name) { LIST_INIT((name).waiters), LIST_INIT((name).watchers) }
+#else
 struct wait_queue { struct list waiters; };
 #define WAIT_QUEUE_INIT(name) { LIST_INIT((name).waiters) }
+#endif
 
 /* Open files of a process. */
-#define FILES_MAX 256
+#define FILES_MAX (CONFIG_NET ? 1024 : 256)
 struct files { struct file *open[FILES_MAX]; u8 close_on_exec[FILES_MAX]; };
 
 #define SIGNALS 64
@@ -149,7 +154,13 @@ NORETURN void idle_loop(void);
 long wait_sleep(struct wait_queue *queue, u64 deadline);	/* one sleep, IF=0; `queue` may be NULL */
 void wait_uninterrupted(struct wait_queue *queue);	/* one sleep, IF=0, for what no signal may end */
 void wake_all(struct wait_queue *queue);
-static inline void wait_queue_init(struct wait_queue *queue) { list_init(&queue->waiters); }
+static inline void wait_queue_init(struct wait_queue *queue)
+{
+	list_init(&queue->waiters);
+#if CONFIG_NET
+	list_init(&queue->watchers);
+#endif
+}
 
 /* process/process.c, fork.c, exit.c */
 extern struct list all_processes;

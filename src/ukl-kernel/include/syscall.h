@@ -6,6 +6,7 @@
 #ifndef SYSCALL_H
 #define SYSCALL_H
 
+#include "config.h"
 #include "registers.h"
 #include "types.h"
 
@@ -41,6 +42,17 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(41, unsupported) _(86, unsupported) _(137, unsupported) _(138, unsupported) _(261, unsupported) \
 	_(265, unsupported) _(316, unsupported) _(332, unsupported) DISK_SYSTEM_CALLS(_)
 
+/* net/ and fs/socket.c, with CONFIG_NET; some replace an `unsupported` above. */
+#if CONFIG_NET
+#define NETWORK_SYSTEM_CALLS(_) \
+	_(41, socket) _(42, connect) _(43, accept) _(46, sendmsg) _(47, recvmsg) _(48, shutdown) _(49, bind) \
+	_(50, listen) _(51, getsockname) _(52, getpeername) _(54, setsockopt) _(55, getsockopt) \
+	_(213, epoll_create) _(232, epoll_wait) _(233, epoll_ctl) _(281, epoll_pwait) _(284, eventfd) \
+	_(288, accept4) _(290, eventfd2) _(291, epoll_create1)
+#else
+#define NETWORK_SYSTEM_CALLS(_)
+#endif
+
 /* process/ and mm/ */
 #define PROCESS_SYSTEM_CALLS(_) \
 	_(9, mmap) _(10, mprotect) _(11, munmap) _(12, brk) _(25, unsupported) _(28, unsupported) \
@@ -67,6 +79,7 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wstrict-prototypes"
 FILE_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
+NETWORK_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
 PROCESS_SYSTEM_CALLS(DECLARE_SYSTEM_CALL)
 #pragma GCC diagnostic pop
 

@@ -1,5 +1,6 @@
 /* Process 1: the linked application, or the program named by init= on the command line, else /init. */
 #include "file.h"
+#include "network.h"
 #include "process.h"
 
 enum { WORD_MAX = 256 };
@@ -48,6 +49,8 @@ NORETURN static void first_program(void)
 {
 	struct program_strings strings = {};
 	struct file *file = NULL;
+	if (CONFIG_NET)
+		network_wait_configured();
 	char path[WORD_MAX];
 	strlcpy(path, LINKED_APPLICATION ? "init" : "/init", sizeof path);
 	long error = first_strings(&strings, path, &file);

@@ -43,11 +43,16 @@ function filesBelow(directory: string): string[] {
     .sort();
 }
 
-/** The kernel's C and assembly files, relative to src/ukl-kernel. */
-export function kernelSources(directory: string): string[] {
-  return filesBelow(directory).filter(
-    (path) => /\.[cS]$/.test(path) && path.includes("/") && !NOT_KERNEL.includes(path.split("/")[0]!),
-  );
+/** Directories that are in the kernel only when it is compiled with this option. */
+const OPTIONAL: Readonly<Record<string, string>> = { smp: "-DCONFIG_SMP=1" };
+
+/** The kernel's C and assembly files for these -D options, relative to src/ukl-kernel. */
+export function kernelSources(directory: string, defines: readonly string[]): string[] {
+  return filesBelow(directory).filter((path) => {
+    const top = path.split("/")[0]!;
+    const wanted = OPTIONAL[top] === undefined || defines.includes(OPTIONAL[top]);
+    return /\.[cS]$/.test(path) && path.includes("/") && !NOT_KERNEL.includes(top) && wanted;
+  });
 }
 
 /** Runs jobs on all processors; the first failure stops the rest. */
@@ -88,7 +93,7 @@ export interface CompileKernelOptions {
 export async function compileKernel(options: CompileKernelOptions): Promise<string[]> {
   const directory = kernelDirectory();
   const { toolchain, defines, cache } = options;
-  const sources = options.sources ?? kernelSources(directory);
+  const sources = options.sources ?? kernelSources(directory, defines);
   const flags = [...KERNEL_FLAGS, ...defines, "-I", "include", "-I", ".", `-ffile-prefix-map=${directory}=.`];
   const common = createHash("sha256");
   common.update(JSON.stringify([toolchain.version, KERNEL_FLAGS, defines]));

@@ -17,6 +17,8 @@ export interface KernelOptions {
   readonly faultStack?: "ist" | "df";
   /** How faults and interrupts return to ring-0 code. Default: IRET. */
   readonly return?: "iret" | "ret";
+  /** Several processors: the kernel starts those that ACPI names. */
+  readonly smp?: boolean;
 }
 
 /** A file of the initial file system besides the application. */
@@ -100,5 +102,6 @@ export function kernelDefines(options: KernelOptions): string[] {
     ...(stackSwitch === undefined ? [] : [`-DSTACK_SWITCH=${Number(stackSwitch)}`]),
     `-DFAULT_STACK_IST=${Number(faultStack === "ist")}`,
     `-DRETURN_RET=${Number(options.return === "ret")}`,
+    ...(options.smp === true ? ["-DCONFIG_SMP=1"] : []),
   ];
 }

@@ -17,6 +17,7 @@ interface BuildArguments {
   readonly "stack-switch"?: OneOrMore;
   readonly "fault-stack"?: OneOrMore;
   readonly return?: OneOrMore;
+  readonly smp?: boolean;
   readonly with?: OneOrMore;
   readonly shortcut?: OneOrMore;
   readonly append?: OneOrMore;
@@ -50,6 +51,7 @@ function builder(yargs: Argv): Argv<BuildArguments> {
         requiresArg: true,
       },
       return: { type: "string", describe: "iret or ret: how faults return to ring 0", requiresArg: true },
+      smp: { type: "boolean", describe: "use all processors of the machine (boot --cpus N), up to 16" },
       with: {
         type: "string",
         describe: "FILE[=PATH]: a file for the guest; a .c is compiled; may be given more than once",
@@ -119,6 +121,7 @@ function buildOptions(given: BuildArguments): BuildOptions & { readonly output: 
     ...(stackSwitch === undefined ? {} : { stackSwitch: stackSwitch === "on" }),
     ...(faultStack === undefined ? {} : { faultStack }),
     ...(returns === undefined ? {} : { return: returns }),
+    ...(given.smp === true ? { smp: true } : {}),
     shortcuts: typeof shortcuts === "string" ? [shortcuts] : shortcuts,
     extraFiles: (typeof extra === "string" ? [extra] : extra).map(extraFile),
     ...(append === undefined ? {} : { commandLine: append }),

@@ -27,6 +27,7 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	filesystem_init((const void *)image_info.initramfs, image_info.initramfs_size);
 	if (boot->ramdisk_image)
 		archive_unpack(direct(boot->ramdisk_image), boot->ramdisk_size);
+	processors_start(boot);		/* smp: the others, if the kernel is made for them */
 	process_start_first(command_line);
 	idle_loop();
 }

@@ -35,6 +35,15 @@
 #define RETURN_RET 0
 #endif
 
+#ifndef CONFIG_SMP		/* several processors: smp/ */
+#define CONFIG_SMP 0
+#endif
+#if CONFIG_SMP
+#define PROCESSORS_MAX 16
+#else
+#define PROCESSORS_MAX 1
+#endif
+
 #if KPTI && LINK_MODE != LINK_RING3
 #error KPTI isolates ring 3 from ring 0: it needs LINK_RING3
 #elif !FAULT_STACK_IST && (LINK_MODE == LINK_KML || LINK_MODE == LINK_ZPOLINE)

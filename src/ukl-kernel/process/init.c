@@ -46,6 +46,7 @@ NORETURN static void first_program(void)
 	struct program_strings strings = {};
 	struct file *file = NULL;
 	char path[WORD_MAX];
+	kernel_enter();
 	strlcpy(path, LINKED_APPLICATION ? "init" : "/init", sizeof path);
 	long error = first_strings(&strings, path, &file);
 	if (error == 0)

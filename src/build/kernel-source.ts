@@ -49,12 +49,14 @@ const PART_SOURCES: readonly (readonly [RegExp, readonly KernelPart[]])[] = [
   [/^drivers\/virtio-blk\.c$|^fs\/(?:ext2|block-cache|mount)/, ["disk"]],
   [/^drivers\/virtio-net\.c$|^net\/|^fs\/(?:socket|epoll|eventfd)/, ["net"]],
   [/^drivers\//, ["disk", "net"]],
+  [/^smp\//, ["smp"]],
 ];
 
 /** The kernel's C and assembly files, relative to src/ukl-kernel. */
 export function kernelSources(directory: string, parts: ReadonlySet<KernelPart>): string[] {
   return filesBelow(directory).filter((path) => {
-    if (!/\.[cS]$/.test(path) || !path.includes("/") || NOT_KERNEL.includes(path.split("/")[0]!)) return false;
+    if (!/\.[cS]$/.test(path) || !path.includes("/") || NOT_KERNEL.includes(path.split("/")[0]!))
+      return false;
     const part = PART_SOURCES.find(([pattern]) => pattern.test(path));
     return part === undefined || part[1].some((name) => parts.has(name));
   });

@@ -21,13 +21,17 @@ export interface KernelOptions {
   readonly disk?: boolean;
   /** Virtio network devices, TCP/IP, sockets, epoll. */
   readonly net?: boolean;
+  /** Several processors: the kernel starts those that ACPI names. */
+  readonly smp?: boolean;
 }
 
 /** Parts of the kernel that are compiled only when they are asked for. */
-export type KernelPart = "disk" | "net";
+export type KernelPart = "disk" | "net" | "smp";
 
-export const kernelParts = ({ disk = false, net = false }: KernelOptions): ReadonlySet<KernelPart> =>
-  new Set<KernelPart>([...(disk ? ["disk" as const] : []), ...(net ? ["net" as const] : [])]);
+const PARTS = ["disk", "net", "smp"] as const satisfies readonly KernelPart[];
+
+export const kernelParts = (options: KernelOptions): ReadonlySet<KernelPart> =>
+  new Set(PARTS.filter((part) => options[part] === true));
 
 /** A file of the initial file system besides the application. */
 export interface ExtraFile {

@@ -19,6 +19,7 @@ interface BuildArguments {
   readonly return?: OneOrMore;
   readonly disk?: boolean;
   readonly net?: boolean;
+  readonly smp?: boolean;
   readonly with?: OneOrMore;
   readonly shortcut?: OneOrMore;
   readonly append?: OneOrMore;
@@ -54,6 +55,7 @@ function builder(yargs: Argv): Argv<BuildArguments> {
       return: { type: "string", describe: "iret or ret: how faults return to ring 0", requiresArg: true },
       disk: { type: "boolean", describe: "a kernel with virtio disks and the ext2 file system" },
       net: { type: "boolean", describe: "a kernel with virtio network devices, TCP/IP, sockets and epoll" },
+      smp: { type: "boolean", describe: "use all processors of the machine (boot --cpus N), up to 16" },
       with: {
         type: "string",
         describe: "FILE[=PATH]: a file for the guest; a .c is compiled; may be given more than once",
@@ -125,6 +127,7 @@ function buildOptions(given: BuildArguments): BuildOptions & { readonly output: 
     ...(returns === undefined ? {} : { return: returns }),
     disk: given.disk === true,
     net: given.net === true,
+    ...(given.smp === true ? { smp: true } : {}),
     shortcuts: typeof shortcuts === "string" ? [shortcuts] : shortcuts,
     extraFiles: (typeof extra === "string" ? [extra] : extra).map(extraFile),
     ...(append === undefined ? {} : { commandLine: append }),

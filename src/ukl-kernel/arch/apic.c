@@ -3,9 +3,10 @@
 #include "mm.h"
 
 enum {			/* the local APIC's registers, by offset */
-	LAPIC_EOI = 0x0b0, LAPIC_SVR = 0x0f0, LAPIC_ISR = 0x100, LAPIC_LVT_TIMER = 0x320, LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_ID = 0x020, LAPIC_EOI = 0x0b0, LAPIC_SVR = 0x0f0, LAPIC_ISR = 0x100, LAPIC_ICR_LOW = 0x300, LAPIC_ICR_HIGH = 0x310,
+	LAPIC_LVT_TIMER = 0x320, LAPIC_LVT_LINT0 = 0x350,
 	LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390, LAPIC_TIMER_DIVIDE = 0x3e0,
-	SVR_ENABLE = 0x100, LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, DIVIDE_BY_16 = 3,
+	SVR_ENABLE = 0x100, LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, DIVIDE_BY_16 = 3, ICR_PENDING = 0x1000,
 
 	IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10, IOAPIC_REDIRECTION = 0x10, IOAPIC_MASKED = 0x10000,
 
@@ -22,15 +23,20 @@ static void io_apic_write(u32 index, u32 value)
 	*(volatile u32 *)direct(IO_APIC + IOAPIC_WINDOW) = value;
 }
 
-void apic_init(void)
+static void local_apic_init(void)
 {
-	outb(PIC1_DATA, 0xff);
-	outb(PIC2_DATA, 0xff);
 	*lapic(LAPIC_SVR) = SVR_ENABLE | VECTOR_SPURIOUS;
 	*lapic(LAPIC_LVT_LINT0) = LVT_MASKED;
 	*lapic(LAPIC_TIMER_DIVIDE) = DIVIDE_BY_16;
 	*lapic(LAPIC_LVT_TIMER) = LVT_MASKED;
 	*lapic(LAPIC_TIMER_INITIAL) = 0xffffffff;	/* runs, so that time_init can compare */
+}
+
+void apic_init(void)
+{
+	outb(PIC1_DATA, 0xff);
+	outb(PIC2_DATA, 0xff);
+	local_apic_init();
 	for (u32 line = 0; line < ISA_LINES; line++)
 		io_apic_write(IOAPIC_REDIRECTION + 2 * line, IOAPIC_MASKED);
 }
@@ -43,6 +49,24 @@ void apic_timer_start(u32 counts, void (*handler)(void))
 	*lapic(LAPIC_LVT_TIMER) = LVT_PERIODIC | VECTOR_TIMER;
 	*lapic(LAPIC_TIMER_INITIAL) = counts;
 }
+
+#if CONFIG_SMP
+void apic_init_processor(void) { local_apic_init(); }
+u8 apic_id(void) { return *lapic(LAPIC_ID) >> 24; }
+u32 apic_timer_period(void) { return *lapic(LAPIC_TIMER_INITIAL); }
+void apic_end_of_interrupt(void) { *lapic(LAPIC_EOI) = 0; }
+
+/* The interrupt command register's halves belong together, so interrupts are off between them (SDM vol. 3A 11.6.1). */
+void apic_send(u8 apic_id, u32 message)
+{
+	u64 flags = irq_save();
+	while (*lapic(LAPIC_ICR_LOW) & ICR_PENDING)
+		__asm__ volatile("pause");
+	*lapic(LAPIC_ICR_HIGH) = (u32)apic_id << 24;
+	*lapic(LAPIC_ICR_LOW) = message;
+	irq_restore(flags);
+}
+#endif
 
 int apic_interrupt_in_service(void)
 {

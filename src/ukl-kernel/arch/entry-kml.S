@@ -12,6 +12,7 @@ PHASE entry_kml
 	movq	%rsp, %gs:PERCPU_SCRATCH
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 	PUSH_SYSCALL_FRAME KERNEL_SS, KERNEL_CS
+	TAKE_KERNEL_LOCK
 	sti
 
 PHASE dispatch_kml

@@ -15,6 +15,7 @@ PHASE entry_syscall
 #endif
 	movq	%gs:PERCPU_KERNEL_STACK, %rsp
 	PUSH_SYSCALL_FRAME USER_SS, USER_CS
+	TAKE_KERNEL_LOCK
 	sti
 
 PHASE dispatch_syscall

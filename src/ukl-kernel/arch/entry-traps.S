@@ -107,12 +107,18 @@ entry_trap_end:
 
 PHASE dispatch_trap_call
 	movq	%rbx, %rdi
+#if CONFIG_SMP
+	call	dispatch_trap_locked
+
+PHASE exit_trap
+#else
 	call	dispatch_trap
 
 PHASE exit_trap
 	cli
 	movq	%rbx, %rdi
 	call	exit_trap_work
+#endif
 	movq	%rax, %rsp
 
 /* Back to whatever the frame at RSP says. Also the end of system calls whose frame was changed. */
@@ -152,7 +158,11 @@ PHASE exit_to_ring3
 	/* The application's table has no kernel stack: IRETQ's five words, and RDI, go through the entry stack. */
 	pushq	%rdi
 	movq	%rsp, %rdi
+#if CONFIG_SMP
+	movq	%gs:PERCPU_ENTRY_STACK, %rsp
+#else
 	movq	$(entry_stack + ENTRY_STACK_SIZE), %rsp
+#endif
 	pushq	40(%rdi)
 	pushq	32(%rdi)
 	pushq	24(%rdi)
@@ -175,6 +185,7 @@ PHASE exit_slow
 	movq	%rbx, %rdi
 	call	exit_call_work
 	movq	%rax, %rsp
+	GIVE_KERNEL_LOCK
 	jmp	exit_frame
 
 /*
@@ -186,7 +197,15 @@ PHASE entry_fatal
 	cld
 entry_without_gs:
 	movl	$IA32_GS_BASE, %ecx
+#if CONFIG_SMP
+	xorl	%eax, %eax
+	str	%ax			/* each processor has a task-state segment of its own: 16 bytes of the GDT */
+	subl	$TSS_SELECTOR, %eax
+	shll	$(PERCPU_SIZE_SHIFT - 4), %eax
+	addq	$percpus, %rax
+#else
 	movq	$percpu0, %rax
+#endif
 	movq	%rax, %rdx
 	shrq	$32, %rdx
 	wrmsr

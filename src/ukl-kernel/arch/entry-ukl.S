@@ -43,6 +43,9 @@ PHASE entry_ukl
 3:
 #endif
 	PUSH_CALL_FRAME
+	INTERRUPTS_OFF_FOR_LOCK
+	TAKE_KERNEL_LOCK
+	INTERRUPTS_AFTER_LOCK
 
 PHASE dispatch_ukl
 	DISPATCH_SYSTEM_CALL
@@ -75,12 +78,18 @@ PHASE entry_byp
 	.irp	register, rax, rdi, rsi, rdx, r8, r9, r10, rax	/* RAX twice keeps the stack aligned */
 	pushq	%\register
 	.endr
+	INTERRUPTS_OFF_FOR_LOCK
+	TAKE_KERNEL_LOCK
+	INTERRUPTS_AFTER_LOCK
 
 PHASE dispatch_byp
 	movq	%r10, %rcx
 	call	*system_call_table(, %rax, 8)
 
 PHASE exit_byp
+	INTERRUPTS_OFF_FOR_LOCK
+	GIVE_KERNEL_LOCK
+	INTERRUPTS_AFTER_LOCK
 	.irp	register, r10, r10, r9, r8, rdx, rsi, rdi, rcx	/* RCX: the number */
 	popq	%\register
 	.endr
@@ -101,10 +110,11 @@ LAST_PHASE_END
 /*
  * munmap, rt_sigreturn, pause, clone, fork, vfork, execve, sigaltstack, rt_sigsuspend, ppoll, pselect6. Those too
  * after which a signal to the caller itself must have been delivered (POSIX, kill, pthread_sigmask):
- * rt_sigprocmask, kill, tkill, tgkill. Bit n is number n.
+ * rt_sigprocmask, kill, tkill, tgkill. With several processors exit: the stack that all threads end on is the next
+ * one's as soon as clear_child_tid says so (link/unmapself.c). Bit n is number n.
  */
 full_frame_calls:
-	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | 1 << 62, 0
+	.quad	1 << 11 | 1 << 14 | 1 << 15 | 1 << 34 | 1 << 56 | 1 << 57 | 1 << 58 | 1 << 59 | CONFIG_SMP << 60 | 1 << 62, 0
 	.quad	1 << (130 - 128) | 1 << (131 - 128), 1 << (200 - 192) | 1 << (234 - 192)
 	.quad	1 << (270 - 256) | 1 << (271 - 256), 0, 0, 0
 /*

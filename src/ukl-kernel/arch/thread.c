@@ -10,6 +10,13 @@ SAME(registers, ss, FRAME_SIZE - 8);
 SAME(percpu, current, PERCPU_CURRENT);
 SAME(percpu, kernel_cr3, PERCPU_KERNEL_CR3);
 SAME(percpu, system_calls, PERCPU_SYSTEM_CALLS);
+#if CONFIG_SMP
+SAME(percpu, locked, PERCPU_LOCKED);
+SAME(percpu, flush, PERCPU_FLUSH);
+SAME(percpu, entry_stack, PERCPU_ENTRY_STACK);
+SAME(percpu, index, 96);
+_Static_assert(sizeof(struct percpu) == 1 << PERCPU_SIZE_SHIFT, "registers.h");
+#endif
 SAME(thread, kernel_rsp, THREAD_KERNEL_RSP);
 SAME(thread, frame, THREAD_FRAME);
 
@@ -41,10 +48,10 @@ void thread_prepare(struct thread *thread, const struct registers *frame)
  */
 static void personality_switch(bool ring0)
 {
-	static bool loaded;
-	if (!RING0_APPLICATION || ring0 == loaded)
+	static bool loaded[PROCESSORS_MAX];
+	if (!RING0_APPLICATION || ring0 == loaded[processor_index()])
 		return;
-	loaded = ring0;
+	loaded[processor_index()] = ring0;
 	wrmsr(IA32_KERNEL_GS_BASE, ring0 ? (u64)current_percpu() : 0);
 	wrmsr(IA32_LSTAR, ring0 ? (u64)entry_kml : (u64)entry_syscall);
 }
@@ -57,8 +64,12 @@ void thread_activate(struct thread *from, struct thread *to)
 	tss_set_stack(to->kernel_stack_top);
 	percpu->work |= WORK_SIGNALS;
 	fpu_save(from->fpu);
-	if (to == percpu->idle)
-		return;			/* it uses no address space, no FPU and no FS: the next thread may be the last */
+	if (to == percpu->idle) {
+		/* It uses no FPU, no FS and no address space. The next thread may be the last, unless that runs elsewhere. */
+		if (CONFIG_SMP)
+			space_switch(NULL);
+		return;
+	}
 	fpu_load(to->fpu);
 	wrmsr(IA32_FS_BASE, to->fs_base);
 	personality_switch(to->process->ring0);
@@ -82,6 +93,8 @@ struct registers *exit_call_work(struct registers *frame)
 		percpu->work &= ~(u64)WORK_SIGNALS;
 		exit_work(frame);
 		irq_disable();
+		if (CONFIG_SMP)
+			percpu = current_percpu();	/* the thread may have waited */
 	} while (percpu->work & WORK_RESCHEDULE);
 	return frame;
 }

@@ -150,6 +150,8 @@ void dispatch_trap(struct registers *frame)
  */
 NORETURN void panic_in_entry(const struct registers *frame)
 {
+	if (frame->vector == VECTOR_NMI && processors_stopped())
+		halt();
 	if (frame->vector == VECTOR_NMI || frame->vector == VECTOR_MC)
 		panic(frame, "%s at %pS", exceptions[frame->vector].name, (void *)frame->rip);
 	panic(frame, "IA32_GS_BASE does not hold the per-CPU block: the application has changed it (address %p)",

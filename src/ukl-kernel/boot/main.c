@@ -34,6 +34,7 @@ NORETURN void kernel_main(const struct boot_params *boot)
 	disk_nodes();
 	if (CONFIG_NET)
 		network_init(command_line);
+	processors_start(boot);		/* smp: the others, if the kernel is made for them */
 	process_start_first(command_line);
 	idle_loop();
 }

@@ -101,6 +101,13 @@ void apic_init(void);
 int apic_interrupt_in_service(void);	/* the highest vector in service; -1: none */
 void apic_timer_start(u32 counts, void (*handler)(void));	/* periodic, at VECTOR_TIMER */
 u32 apic_timer_count(void);		/* what is left of the current count; counts down */
+/* With CONFIG_SMP: */
+void apic_init_processor(void);		/* of a further processor */
+u8 apic_id(void);
+u32 apic_timer_period(void);		/* counts, as they were given to apic_timer_start() */
+void apic_end_of_interrupt(void);
+enum { APIC_NMI = 0x400, APIC_INIT = 0x4500, APIC_STARTUP = 0x4600 };	/* for apic_send: delivery mode, level */
+void apic_send(u8 apic_id, u32 message);	/* a vector, or one of these */
 void interrupt_dispatch(u64 vector);	/* ends the interrupt and calls its handler */
 void time_init(void);
 u64 time_now(void);			/* nanoseconds since boot, from the TSC */

@@ -43,6 +43,14 @@
 #define CONFIG_NET 0
 #endif
 #define CONFIG_PCI (CONFIG_DISK || CONFIG_NET)
+#ifndef CONFIG_SMP		/* several processors: smp/ */
+#define CONFIG_SMP 0
+#endif
+#if CONFIG_SMP
+#define PROCESSORS_MAX 16
+#else
+#define PROCESSORS_MAX 1
+#endif
 
 #if KPTI && LINK_MODE != LINK_RING3
 #error KPTI isolates ring 3 from ring 0: it needs LINK_RING3

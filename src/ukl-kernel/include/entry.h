@@ -84,6 +84,32 @@
 .endm
 
 /*
+ * The kernel's lock (include/smp.h), taken and given back with interrupts off. Only RCX, R11 and flags change.
+ */
+.macro TAKE_KERNEL_LOCK
+#if CONFIG_SMP
+	call	entry_lock
+#endif
+.endm
+.macro GIVE_KERNEL_LOCK
+#if CONFIG_SMP
+	movq	$0, %gs:PERCPU_LOCKED
+	incl	kernel_lock_serving
+#endif
+.endm
+.macro INTERRUPTS_OFF_FOR_LOCK
+#if CONFIG_SMP
+	pushfq
+	cli
+#endif
+.endm
+.macro INTERRUPTS_AFTER_LOCK
+#if CONFIG_SMP
+	popfq
+#endif
+.endm
+
+/*
  * The first of the way back: stores the result, and with interrupts off does what is to be done before the
  * application runs again. Then exit_frame if the frame is no longer what this call's short way back restores
  * (a signal handler, execve): SYSCALL's RCX and R11 no longer hold RIP and RFLAGS.
@@ -93,6 +119,7 @@
 	cli
 	testq	$-1, %gs:PERCPU_WORK
 	jnz	exit_slow
+	GIVE_KERNEL_LOCK
 	movq	FRAME_CX(%rsp), %rcx
 	cmpq	%rcx, FRAME_RIP(%rsp)
 	jne	exit_frame

@@ -39,7 +39,7 @@ extern struct image_info image_info;
 
 /* From the linker script, kernel.ld. */
 extern char load_start[], kernel_text_end[], bss_end[];
-extern char entry_text_start[], entry_text_end[], entry_data_start[], entry_data_end[];
+extern char entry_text_start[], entry_text_end[], entry_data_start[], entry_data_end[], entry_bss_start[], entry_bss_end[];
 /* The linked application: code (and the builder's stubs), constants, data; empty unless LINKED_APPLICATION. */
 extern char application_start[], application_text_end[], application_data_start[];
 /* TLS template of the linked application (PT_TLS), for its auxiliary vector; alignment: the symbol's value. */

@@ -86,9 +86,13 @@ u64 *page_entry(struct space *space, vaddr_t address, bool create);
 u64 *page_next(struct space *space, vaddr_t *at, vaddr_t end);
 u64 page_rights(paddr_t page, u32 flags);	/* an entry for a page of a region with these REGION_ flags */
 void space_switch(struct space *space);		/* loads CR3 unless it is loaded */
-/* Forgets translations: of one page, or of the whole user half. Of `space` if it is loaded. */
+/*
+ * Forgets translations of `space`: of the whole user half, on all processors where it is loaded; of one page, on this
+ * processor (flush_elsewhere() on the others).
+ */
 void tlb_flush_page(struct space *space, vaddr_t address);
 void tlb_flush(struct space *space);
+void tlb_flush_asked(vaddr_t address);	/* CONFIG_SMP: of what is loaded here, because another processor asks */
 
 /* mm/user.c: 0 or -EFAULT. Any mapped address for RING0 processes, user space for RING3. */
 long copy_from_user(void *to, const void *from, size_t size);

@@ -82,6 +82,9 @@ struct thread {
 	u64 unmap_start, unmap_size;	/* its own stack, which it gave back while it needed it: sys_munmap() */
 	struct space *last_space;	/* dead, the last of its process: the address space to be freed */
 	struct sigaltstack signal_stack;
+#if CONFIG_SMP
+	u64 affinity;			/* bit n: may run on processor n */
+#endif
 	u8 fpu[512] __attribute__((aligned(16)));	/* FXSAVE area */
 };
 
@@ -95,9 +98,18 @@ struct percpu {
 	u64 work;			/* 48: WORK_* */
 	u64 system_calls;		/* 56 */
 	struct thread *idle;		/* 64 */
+#if CONFIG_SMP
+	u64 locked;			/* 72: this processor has the kernel's lock */
+	u64 flush;			/* 80: it has been asked to forget translations */
+	u64 entry_stack;		/* 88: KPTI: its end */
+	u32 index, apic_id;		/* 96, 100 */
+	u8 rest[128 - 104];
+#endif
 };
 
+#if !CONFIG_SMP
 extern struct percpu percpu0;
+#endif
 static inline struct percpu *current_percpu(void)
 {
 	struct percpu *percpu;
@@ -127,6 +139,8 @@ static inline bool need_resched(void)
 	__asm__ volatile("movq %%gs:48, %0" : "=r"(value) : : "memory");
 	return (value & WORK_RESCHEDULE) != 0;
 }
+
+#include "smp.h"
 
 /* process/scheduler.c. Interrupts may be on or off; waiting keeps nothing locked. */
 void scheduler_init(void);		/* makes the caller the idle thread, of process 0 */

@@ -42,9 +42,15 @@
 /* Vectors. 20h-2Fh are the ISA lines, through the I/O APIC. */
 #define VECTOR_ISA	0x20
 #define VECTOR_TIMER	0x30
+#if CONFIG_SMP
+#define VECTOR_WAKE	0x31	/* from other processors: smp/messages.c */
+#define VECTOR_FLUSH	0x32
+#endif
 #if CONFIG_PCI
 #define VECTOR_DEVICE	0x40	/* from here on: messages of PCI functions (MSI-X) */
 #define VECTORS_USED	0x50
+#elif CONFIG_SMP
+#define VECTORS_USED	0x33
 #else
 #define VECTORS_USED	0x31
 #endif
@@ -78,6 +84,10 @@
 #define PERCPU_USER_CR3		40
 #define PERCPU_WORK		48
 #define PERCPU_SYSTEM_CALLS	56
+#define PERCPU_LOCKED		72
+#define PERCPU_FLUSH		80
+#define PERCPU_ENTRY_STACK	88
+#define PERCPU_SIZE_SHIFT	7	/* with CONFIG_SMP: 128 bytes each */
 
 /* struct thread */
 #define THREAD_KERNEL_RSP	0
@@ -86,5 +96,8 @@
 /* Bytes. The entry stack serves KPTI only. */
 #define KERNEL_STACK_SIZE	16384
 #define ENTRY_STACK_SIZE	512
+
+/* The page below 1 MiB where processors begin; the boot loader's tables have been read by then. */
+#define TRAMPOLINE		0x8000
 
 #endif

@@ -66,9 +66,15 @@ typedef long (*system_call_t)(u64, u64, u64, u64, u64, u64);
 	_(186, gettid) _(200, tkill) _(201, time) _(202, futex) _(218, set_tid_address) \
 	_(228, clock_gettime) _(230, clock_nanosleep) _(231, exit_group) _(234, tgkill) _(302, prlimit64) \
 	_(318, getrandom) _(SYS_EMPTY, empty) \
-	_(97, unsupported) _(98, unsupported) _(160, unsupported) _(203, unsupported) \
-	_(204, unsupported) _(273, unsupported) _(144, unsupported) _(309, unsupported) _(334, unsupported) \
-	_(157, unsupported) _(435, unsupported)
+	_(97, unsupported) _(98, unsupported) _(160, unsupported) PROCESSOR_SYSTEM_CALLS(_) \
+	_(273, unsupported) _(144, unsupported) _(334, unsupported) _(157, unsupported) _(435, unsupported)
+
+/* smp/affinity.c; where there is one processor, programs do without. */
+#if CONFIG_SMP
+#define PROCESSOR_SYSTEM_CALLS(_) _(203, sched_setaffinity) _(204, sched_getaffinity) _(309, getcpu)
+#else
+#define PROCESSOR_SYSTEM_CALLS(_) _(203, unsupported) _(204, unsupported) _(309, unsupported)
+#endif
 
 /*
  * Calls that common programs try and do without: `_(number, unsupported)` in either list gives ENOSYS without the

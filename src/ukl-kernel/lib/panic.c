@@ -45,6 +45,7 @@ void panic(const struct registers *registers, const char *format, ...)
 	va_list arguments;
 
 	irq_disable();
+	processors_stop();
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);

@@ -6,6 +6,9 @@
  * Weak, so that a shortcut of the user's own (ukl-emu build --shortcut) comes before these.
  *
  * Results are as in the C library: -1 and errno for errors. Nothing here is a cancellation point.
+ *
+ * With several processors the kernel's own functions are called between kernel_enter() and kernel_leave(), and so must
+ * those of a shortcut of the user's own.
  */
 #include "file.h"
 #include "process.h"
@@ -36,6 +39,7 @@ static long finish(long result, u64 number, u64 descriptor, const void *buffer, 
 	register u64 fifth __asm__("r8") = 0;		/* send and recv are sendto and recvfrom without a name */
 	register u64 sixth __asm__("r9") = 0;
 
+	kernel_leave();
 	if (result == -ERESTARTSYS)
 		__asm__ volatile("call entry_ukl"
 				 : "=a"(result)
@@ -44,13 +48,16 @@ static long finish(long result, u64 number, u64 descriptor, const void *buffer, 
 	return result_of(result);
 }
 
-/* NULL, and errno, for a descriptor that is not open. */
+/* NULL, and errno, for a descriptor that is not open. Else in the kernel, up to finish(). */
 static inline struct file *begin(int descriptor)
 {
 	stack_probe();
+	kernel_enter();
 	struct file *file = file_get(descriptor);
-	if (file == NULL)
+	if (file == NULL) {
+		kernel_leave();
 		result_of(-EBADF);
+	}
 	return file;
 }
 

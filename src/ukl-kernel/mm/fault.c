@@ -63,6 +63,7 @@ bool space_fault(struct space *space, vaddr_t address, u32 error)
 		return false;
 	paddr_t page = *entry & PTE_ADDRESS;
 	u32 rights = region->flags;
+	bool moved = false;
 #if CONFIG_DISK
 	if (!page)
 		return wait_for_content(space, address, entry);
@@ -81,11 +82,14 @@ bool space_fault(struct space *space, vaddr_t address, u32 error)
 			memcpy(direct(copy), direct(page), PAGE_SIZE);
 			page_unref(page);
 			page = copy;
+			moved = true;
 		} else {
 			rights &= ~(u32)REGION_WRITE;	/* still shared: a later write copies it */
 		}
 	}
 	*entry = page_rights(page, rights);
 	tlb_flush_page(space, address);
+	if (moved)		/* else there are only more rights: where they are missed, a fault comes here again */
+		flush_elsewhere(space, address);
 	return true;
 }

@@ -15,7 +15,7 @@
 extern char zpoline_page[];
 
 /* The space whose tables CR3 holds; NULL: the kernel's own, which has no user half. */
-static struct space *loaded;
+static struct space *loaded[PROCESSORS_MAX];
 static bool pcid;
 static u64 ring3_image_entry;		/* KPTI */
 
@@ -46,6 +46,8 @@ static u64 image_entry(bool ring3)
 	if (ring3) {
 		map_image(pml4, entry_text_start, entry_text_end, 0);
 		map_image(pml4, entry_data_start, entry_data_end, PTE_WRITE | PTE_NO_EXECUTE);
+		if (CONFIG_SMP)
+			map_image(pml4, entry_bss_start, entry_bss_end, PTE_WRITE | PTE_NO_EXECUTE);
 	} else {
 		map_image(pml4, load_start, kernel_text_end, GLOBAL);
 		map_image(pml4, kernel_text_end, entry_data_start, GLOBAL | PTE_NO_EXECUTE);
@@ -151,7 +153,7 @@ static void table_free(paddr_t table, int level)
 
 void page_tables_free(struct space *space)
 {
-	if (space == loaded)
+	if (space == loaded[processor_index()])
 		space_switch(NULL);
 	if (space->pml4)
 		table_free(space->pml4, 3);
@@ -181,22 +183,33 @@ static void load(struct space *space)
 
 void space_switch(struct space *space)
 {
-	if (space == loaded)
+	if (space == loaded[processor_index()])
 		return;
-	loaded = space;
+	loaded[processor_index()] = space;
 	load(space);
 }
 
 void tlb_flush(struct space *space)
 {
-	if (space == loaded)
+	if (space == loaded[processor_index()])
 		load(space);
+	flush_elsewhere(space, FLUSH_ALL);
 }
 
 void tlb_flush_page(struct space *space, vaddr_t address)
 {
 	if (pcid)
 		tlb_flush(space);	/* INVLPG would reach the kernel's PCID only */
-	else if (space == loaded)
+	else if (space == loaded[processor_index()])
 		invlpg(address);
 }
+
+#if CONFIG_SMP
+void tlb_flush_asked(vaddr_t address)
+{
+	if (pcid || address == FLUSH_ALL)
+		load(loaded[processor_index()]);
+	else
+		invlpg(address);
+}
+#endif

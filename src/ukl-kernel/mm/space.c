@@ -116,6 +116,7 @@ long space_unmap(struct space *space, vaddr_t start, u64 size)
 	struct region *region, *after;
 	if (!split(space, start) || !split(space, start + size))
 		return -ENOMEM;
+	space_quiesce(space, start, size);
 	list_for_each_safe(region, after, &space->regions, link) {
 		if (region->start < start || region->start >= start + size)
 			continue;

@@ -82,6 +82,7 @@ void process_exit(int status)
 		list_for_each(thread, &process->threads, in_process) {
 			thread->exiting = true;
 			thread_ready(thread);
+			thread_kick(thread);
 		}
 	}
 	thread_exit(status);

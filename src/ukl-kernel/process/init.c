@@ -52,6 +52,7 @@ NORETURN static void first_program(void)
 	if (CONFIG_NET)
 		network_wait_configured();
 	char path[WORD_MAX];
+	kernel_enter();
 	strlcpy(path, LINKED_APPLICATION ? "init" : "/init", sizeof path);
 	long error = first_strings(&strings, path, &file);
 	if (error == 0)

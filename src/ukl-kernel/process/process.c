@@ -96,6 +96,9 @@ struct thread *thread_create(struct process *process, int tid)
 	thread->tid = tid;
 	thread->kernel_stack_top = (u64)stack + KERNEL_STACK_SIZE;
 	thread->state = THREAD_WAITING;
+#if CONFIG_SMP
+	thread->affinity = current_thread()->affinity;
+#endif
 	fpu_init(thread->fpu);
 	return thread;
 }

@@ -2,10 +2,8 @@
  * Who has the processor: round robin with time slices of one timer tick (10 ms), wait queues, timeouts.
  *
  * Kernel code is not preempted. A thread loses the processor in schedule(), which it calls when it waits, and in
- * exit_work() on its way back to the application, when the timer or a wake-up asked for it (need_resched).
- *
- * The queues here are touched with interrupts off, which is enough on one processor. With several, `run_queue` and
- * `idle` become members of struct percpu with a lock each, `sleepers` and every wait_queue get a lock of their own.
+ * exit_work() on its way back to the application, when the timer or a wake-up asked for it (need_resched). The
+ * queues are touched with interrupts off, and under the kernel's lock: all processors share the one run queue.
  */
 #include "process.h"
 
@@ -14,7 +12,10 @@ static struct list sleepers = LIST_INIT(sleepers);	/* threads with a wake_time, 
 static struct list dead = LIST_INIT(dead);		/* ended, but their kernel stacks were still in use */
 
 static struct process idle_process;
-static struct thread idle_thread;
+static struct thread idle_thread;		/* the boot processor's */
+
+static inline struct thread *next_thread(void);
+static inline bool has_next_thread(void);
 
 /* The boot code becomes the idle thread, on its own stack. */
 void scheduler_init(void)
@@ -40,15 +41,15 @@ static void free_the_dead(void)
 void schedule(void)
 {
 	u64 flags = irq_save();
-	struct thread *from = current_thread(), *to = &idle_thread;
+	struct thread *from = current_thread(), *to = this_idle_thread(&idle_thread);
 	free_the_dead();
 	clear_need_resched();
 	if (from->state == THREAD_DEAD)
 		list_add_tail(&dead, &from->run);
-	else if (from->state == THREAD_READY && from != &idle_thread)
+	else if (from->state == THREAD_READY && from != to)
 		list_add_tail(&run_queue, &from->run);
-	if (!list_empty(&run_queue)) {
-		to = list_entry(run_queue.next, struct thread, run);
+	if (has_next_thread()) {
+		to = next_thread();
 		list_remove(&to->run);
 	}
 	if (to != from)
@@ -64,8 +65,7 @@ void thread_ready(struct thread *thread)
 		list_remove(&thread->wait);
 		list_remove(&thread->sleep);
 		list_add_tail(&run_queue, &thread->run);
-		if (current_thread() == &idle_thread)
-			set_need_resched();
+		processor_wake(thread, &idle_thread);
 	}
 	irq_restore(flags);
 }
@@ -129,13 +129,38 @@ void wake_all(struct wait_queue *queue)
 	irq_restore(flags);
 }
 
+/* The first in the run queue that may run on this processor. */
+static inline struct thread *next_thread(void)
+{
+	struct thread *thread = list_entry(run_queue.next, struct thread, run);
+	while (CONFIG_SMP && !may_run_here(thread))
+		thread = list_entry(thread->run.next, struct thread, run);
+	return thread;
+}
+
+static inline bool has_next_thread(void)
+{
+	struct thread *thread;
+	if (!CONFIG_SMP)
+		return !list_empty(&run_queue);
+	list_for_each(thread, &run_queue, run)
+		if (may_run_here(thread))
+			return true;
+	return false;
+}
+
 /* The boot code ends here. HLT right after STI: no interrupt can slip in between (SDM vol. 2, STI). */
 void idle_loop(void)
 {
 	for (;;) {
 		irq_disable();
-		if (list_empty(&run_queue) && list_empty(&dead))
+		if (!has_next_thread() && list_empty(&dead)) {
+			kernel_unlock();
 			__asm__ volatile("sti; hlt" : : : "memory");
+			if (CONFIG_SMP)
+				irq_disable();
+			kernel_lock();
+		}
 		schedule();
 		irq_enable();
 	}

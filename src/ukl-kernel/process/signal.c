@@ -60,6 +60,8 @@ void signal_post(struct process *process, struct thread *thread, const struct si
 			thread_ready(thread);
 		if (!blocked && thread == current_thread())
 			set_exit_work();
+		if (!blocked)
+			thread_kick(thread);
 	}
 	irq_restore(irq);
 }

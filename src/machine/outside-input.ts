@@ -111,7 +111,7 @@ export class OutsideInput {
   }
 
   type(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#queue({ kind: "console", bytes: bytes.slice() });
+    if (bytes.length > 0) this.#queue({ kind: "console", bytes: Uint8Array.from(bytes) });
   }
 
   sendBreak(): void {

@@ -176,7 +176,7 @@ describe("DHCP", () => {
     const { reply, log } = talk(message);
     expect([reply, log]).toEqual([
       undefined,
-      ["user network: dropped a DHCP message that is cut short or not of a client from the guest"],
+      ["user network: dropped a frame of the guest's: a DHCP message that is cut short or not of a client"],
     ]);
   });
 
@@ -363,7 +363,7 @@ test("a guest with an address that is not its own", () => {
   }
   network.close();
   expect(log).toEqual([
-    "user network: dropped an IPv4 source address that is not the guest's from the guest",
-    "user network: dropped in all: 4 times an IPv4 source address that is not the guest's",
+    "user network: dropped a frame of the guest's: an IPv4 source address that is not the guest's",
+    "user network: dropped 4 frames of the guest's: an IPv4 source address that is not the guest's",
   ]);
 });

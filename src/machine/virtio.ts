@@ -19,6 +19,8 @@ export interface MachineDrive {
   readonly id: string;
   readonly store: BlockStore;
   readonly transport: VirtioTransport;
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 /** A network device of the machine. Frames for the guest go to `Machine.networks`. */
@@ -34,6 +36,8 @@ export interface MachineNetwork {
   readonly transport: VirtioTransport;
   /** Feature bits (`NETWORK_FEATURE`) that the device does not offer. */
   readonly without?: readonly number[];
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 export interface VirtioOptions {
@@ -80,9 +84,9 @@ function networkDevice({ mac, transport: _, ...options }: MachineNetwork, index:
 
 /** @throws RangeError for an address, MTU or number of queue pairs that no device has */
 export function virtioDevices({ drives = [], networks = [], rng, seed = 0n }: VirtioOptions): VirtioDevices {
-  const attachments: VirtioAttachment[] = drives.map(({ id, store, transport }) => ({
+  const attachments: VirtioAttachment[] = drives.map(({ transport, id, ...options }) => ({
     transport,
-    device: new VirtioBlock({ name: `virtio ${id}`, store, serial: id }),
+    device: new VirtioBlock({ ...options, name: `virtio ${id}`, serial: id }),
   }));
   const networkDevices = networks.map(networkDevice);
   networkDevices.forEach((device, i) => {

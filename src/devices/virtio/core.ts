@@ -81,6 +81,7 @@ export class VirtioCore implements VirtioHost {
       FEATURE.INDIRECT_DESC,
       FEATURE.EVENT_IDX,
       FEATURE.VERSION_1,
+      ...(device.packed === false ? [] : [FEATURE.RING_PACKED]),
     ]);
     device.connect?.(this);
   }
@@ -168,6 +169,7 @@ export class VirtioCore implements VirtioHost {
     const features = this.#s.driverFeatures as [number, number];
     try {
       queue.enable({
+        packed: hasFeature(features, FEATURE.RING_PACKED),
         indirect: hasFeature(features, FEATURE.INDIRECT_DESC),
         eventIndex: hasFeature(features, FEATURE.EVENT_IDX),
       });

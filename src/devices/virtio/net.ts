@@ -96,6 +96,8 @@ export interface NetworkOptions {
   readonly queuePairs?: number;
   /** Feature bits that are not offered, e.g. for a test of drivers. */
   readonly without?: readonly number[];
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 /** Frames that ended in the device. */
@@ -121,6 +123,7 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
   readonly dependencies = DEPENDENCIES;
   readonly queueSizes: readonly number[];
   readonly configLength = CONFIG.LENGTH;
+  readonly packed: boolean;
   /** Frames and bytes from the guest that the link was given, and those that the guest was. */
   readonly counters = { sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0 };
   readonly drops: NetworkDrops = { noDriver: 0, full: 0, filtered: 0, tooLong: 0, malformed: 0 };
@@ -142,8 +145,9 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
   readonly #outgoing = new Uint8Array(NETWORK_HEADER + LONGEST_FRAME);
   #host: VirtioHost | null = null;
 
-  constructor({ name, link, mac, mtu, queuePairs = 1, without = [] }: NetworkOptions) {
+  constructor({ name, link, mac, mtu, queuePairs = 1, without = [], packed = true }: NetworkOptions) {
     this.name = name;
+    this.packed = packed;
     this.#link = link;
     this.#ownMac = mac.slice();
     this.#mtu = mtu ?? 0;

@@ -29,6 +29,7 @@ export interface RunArguments {
   readonly seed?: string;
   readonly drive?: string | readonly string[];
   readonly rng?: string;
+  readonly hvc?: string;
 }
 
 export interface RunOptions {
@@ -50,6 +51,8 @@ export interface RunOptions {
   readonly expect: RegExp | undefined;
   readonly drives: readonly DriveOption[];
   readonly rng: VirtioTransport | undefined;
+  /** Transport of the virtio console. */
+  readonly hvc: VirtioTransport | undefined;
 }
 
 /** For yargs. */
@@ -87,6 +90,10 @@ export const RUN_OPTIONS = {
       "virtio disk: file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]; may be given again",
   },
   rng: { type: "string", describe: "virtio entropy device: pci or mmio" },
+  hvc: {
+    type: "string",
+    describe: "virtio console (console=hvc0), pci or mmio: shares the terminal with the serial port",
+  },
 } as const;
 
 /** Options by name, with the parsers that say what is wrong with a value. */
@@ -131,5 +138,6 @@ export function runOptions(given: RunArguments): RunOptions {
     expect: values.parse("expect", parseRegex),
     drives: parseDrives(typeof drive === "string" ? [drive] : drive),
     rng: values.parse("rng", parseTransport),
+    hvc: values.parse("hvc", parseTransport),
   };
 }

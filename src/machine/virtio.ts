@@ -1,5 +1,6 @@
 /** The machine's virtio devices: what a machine is asked for, as devices and their ways to the guest. */
 import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
+import { VirtioConsole } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { MOST_QUEUE_PAIRS, MTU_RANGE, VirtioNet } from "../devices/virtio/net.ts";
 import type { NetworkLink } from "../devices/virtio/network-link.ts";
@@ -45,6 +46,11 @@ export interface VirtioOptions {
   readonly drives?: readonly MachineDrive[];
   /** Network devices, first to last. */
   readonly networks?: readonly MachineNetwork[];
+  /**
+   * A virtio console. What the guest writes to it goes where the serial console's bytes go; what is typed comes to it
+   * once a driver has opened it.
+   */
+  readonly virtioConsole?: VirtioTransport;
   /** A virtio entropy device, which the seed starts too. */
   readonly rng?: VirtioTransport;
   readonly seed?: bigint;
@@ -54,6 +60,7 @@ export interface VirtioDevices {
   /** In the order of their places. */
   readonly attachments: readonly VirtioAttachment[];
   readonly networks: readonly VirtioNet[];
+  readonly console: VirtioConsole | null;
 }
 
 /**
@@ -82,8 +89,14 @@ function networkDevice({ mac, transport: _, ...options }: MachineNetwork, index:
   return new VirtioNet({ ...options, name: `virtio net ${index}`, mac: macAddress(mac) });
 }
 
-/** @throws RangeError for an address, MTU or number of queue pairs that no device has */
-export function virtioDevices({ drives = [], networks = [], rng, seed = 0n }: VirtioOptions): VirtioDevices {
+/**
+ * @param onConsole takes what the guest writes to the console
+ * @throws RangeError for an address, MTU or number of queue pairs that no device has
+ */
+export function virtioDevices(
+  { drives = [], networks = [], virtioConsole, rng, seed = 0n }: VirtioOptions,
+  onConsole: (byte: number) => void = () => {},
+): VirtioDevices {
   const attachments: VirtioAttachment[] = drives.map(({ transport, id, ...options }) => ({
     transport,
     device: new VirtioBlock({ ...options, name: `virtio ${id}`, serial: id }),
@@ -93,5 +106,7 @@ export function virtioDevices({ drives = [], networks = [], rng, seed = 0n }: Vi
     attachments.push({ transport: networks[i]!.transport, device });
   });
   if (rng !== undefined) attachments.push({ transport: rng, device: new VirtioRng(seed) });
-  return { attachments, networks: networkDevices };
+  const console = virtioConsole === undefined ? null : new VirtioConsole({ onOutput: onConsole });
+  if (console !== null) attachments.push({ transport: virtioConsole!, device: console });
+  return { attachments, networks: networkDevices, console };
 }

@@ -194,17 +194,18 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
     this.#filter.begin(this.#has(F.CTRL_RX), this.#has(F.CTRL_VLAN));
   }
 
-  /** 5.1.2: receive and transmit queues in turn; the control queue follows those that the driver knows of. */
-  #isControl(queue: number): boolean {
-    return queue === (this.#has(F.MQ) ? 2 * this.#mostPairs : 2);
+  /** 5.1.2: receive and transmit queues in turn; this one follows those that the driver knows of. */
+  get #controlQueue(): number {
+    return this.#has(F.MQ) ? 2 * this.#mostPairs : 2;
   }
 
   isFilled(queue: number): boolean {
-    return queue % 2 === 0 && !this.#isControl(queue);
+    return queue % 2 === 0 && queue < this.#controlQueue;
   }
 
   handle(queue: number, chain: Chain): Completion {
-    if (this.#isControl(queue)) return this.#control(chain);
+    if (queue === this.#controlQueue) return this.#control(chain);
+    if (queue > this.#controlQueue) throw new DriverError("a request in a queue that was not negotiated");
     return { written: 0, moved: this.#send(queue >> 1, chain) };
   }
 

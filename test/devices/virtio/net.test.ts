@@ -528,6 +528,9 @@ describe.each(WAYS)("the device over %s with %s rings", (kind, rings_) => {
     it("has its control queue at 2 for a driver that did not take MQ (5.1.2)", () => {
       build(word(F.CTRL_VQ), { queuePairs: 4 });
       expect(command(2, 4, 0, 1, 0)).toBe(1);
+      // The queues of the other pairs are none for it.
+      expect(command(CONTROL_QUEUE, 4, 0, 1, 0)).toBe(0xaa);
+      expect(rig.driver.status() & 64).toBe(64);
     });
   });
 

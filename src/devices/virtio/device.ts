@@ -104,6 +104,8 @@ export interface VirtioDevice {
    * @throws DriverError
    */
   fill?(queue: number, ring: Ring): Filled;
+  /** Counters of its own, by name, for statistics. */
+  counts?(): Readonly<Record<string, number>>;
   reset(): void;
   save(): DeviceState;
   restore(state: DeviceState): void;

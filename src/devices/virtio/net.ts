@@ -361,6 +361,15 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
     return chains;
   }
 
+  counts(): Readonly<Record<string, number>> {
+    const drops = Object.entries(this.drops).filter(([, count]) => count > 0);
+    const named = drops.map(([reason, count]) => [
+      `dropped${reason[0]!.toUpperCase()}${reason.slice(1)}`,
+      count,
+    ]);
+    return { ...this.counters, ...Object.fromEntries(named) };
+  }
+
   reset(): void {
     this.#s.mac.set(this.#ownMac);
     this.#s.negotiated.fill(0);

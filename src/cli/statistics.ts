@@ -32,8 +32,8 @@ export interface Statistics {
   readonly softwareInterrupts: Counts;
   readonly ringTransitions: Counts;
   readonly mmu: Counts;
-  /** By device: requests, bytes, interrupts, and what a network device counts beside them. */
-  readonly virtio: Readonly<Record<string, Counts>>;
+  /** With virtio devices, by name: requests, bytes, interrupts, and what a network device counts beside them. */
+  readonly virtio?: Readonly<Record<string, Counts>>;
   readonly codeCache: Counts;
   /** Messages about what the machine does not know. */
   readonly unknown: Counts;
@@ -108,12 +108,16 @@ export class RunStatistics {
       softwareInterrupts: named(software, hexVector),
       ringTransitions: byCount(rings),
       mmu: { readMisses, writeMisses, executeMisses, ...mmu },
-      virtio: Object.fromEntries(
-        machine.platform.virtio.map(({ device, counters }) => [
-          device.name,
-          { ...counters, ...device.counts?.() },
-        ]),
-      ),
+      ...(machine.platform.virtio.length === 0
+        ? {}
+        : {
+            virtio: Object.fromEntries(
+              machine.platform.virtio.map(({ device, counters }) => [
+                device.name,
+                { ...counters, ...device.counts?.() },
+              ]),
+            ),
+          }),
       codeCache: { ...machine.processor.code.counters },
       unknown: byCount(unknownCounts(machine)),
     };
@@ -169,7 +173,7 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
     rows.push([title, ""], ...entries.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
   };
   for (const [title, key, isName] of SECTIONS) section(title, statistics[key] as Counts, isName);
-  for (const [device, counts] of Object.entries(statistics.virtio)) {
+  for (const [device, counts] of Object.entries(statistics.virtio ?? {})) {
     section(device.replace("virtio", "Virtio"), counts, true);
   }
   const lines = await plainTable([], ["left", "right"], rows);

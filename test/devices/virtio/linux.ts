@@ -85,7 +85,10 @@ export async function runLinux(
     ...options,
     memory: options.memory ?? 256 << 20,
     drives: [...(options.drives ?? []), drive],
-    onConsole: (byte) => console.push(byte),
+    onConsole: (byte) => {
+      console.push(byte);
+      options.onConsole?.(byte);
+    },
   });
   machine.load({
     image: readFileSync(kernel),

@@ -25,7 +25,7 @@ export const hasLinux = existsSync(kernel) && packages.every((name) => name !== 
 let initrd: Uint8Array | null = null;
 
 /** @param more modules beside those for disks and networks, by their place in the package */
-function createInitrd(more: readonly string[]): Uint8Array {
+export function createInitrd(more: readonly string[] = []): Uint8Array {
   const root = mkdtempSync(join(tmpdir(), "ukl-emu-linux-"));
   try {
     for (const name of packages) execFileSync("dpkg-deb", ["-x", join(cache, "debs", name!), root]);

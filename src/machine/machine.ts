@@ -29,7 +29,7 @@ import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from 
 import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage, leaveAsFirmware } from "./enter.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
-import { OutsideInput, type Place } from "./outside-input.ts";
+import { OutsideInput } from "./outside-input.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { runPaced } from "./run-loop.ts";
@@ -157,7 +157,7 @@ export class Machine {
     });
     const { processorPort: port, console } = this.platform;
     this.outside = new OutsideInput({
-      place: this.#place(),
+      place: this,
       type: (bytes) => (this.#virtioConsole?.isOpen === true ? this.#virtioConsole : console).receive(bytes),
       sendBreak: () => console.receiveBreak(),
       moveTime: (to) => this.#moveTime(to),
@@ -241,18 +241,6 @@ export class Machine {
     const { turns } = this.#time;
     if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
     if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
-  }
-
-  #place(): Place {
-    const machine = this;
-    return {
-      get instructions() {
-        return machine.instructions;
-      },
-      get time() {
-        return machine.time;
-      },
-    };
   }
 
   /** Power-on state of every processor and device; memory keeps its contents. */

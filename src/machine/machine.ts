@@ -161,6 +161,7 @@ export class Machine {
       type: (bytes) => (this.#virtioConsole?.isOpen === true ? this.#virtioConsole : console).receive(bytes),
       sendBreak: () => console.receiveBreak(),
       moveTime: (to) => this.#moveTime(to),
+      deadline: () => this.platform.clock.nextDeadline() ?? Number.POSITIVE_INFINITY,
     });
     this.networks.forEach((port, i) => {
       this.outside.connect(port, options.networks?.[i]?.source ?? null);

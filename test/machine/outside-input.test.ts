@@ -138,6 +138,19 @@ describe("a recorded run", () => {
   });
 });
 
+test("no recording moves time over a deadline", async () => {
+  // The 8254's counter 0 as a rate generator, with a tick every 55 ms.
+  const parts = [[0xb0, 0x34, 0xe6, 0x43, 0x30, 0xc0, 0xe6, 0x40, 0xe6, 0x40], g.spin(1 << 20), g.forever];
+  const first = new Run(parts);
+  await first.machine.run({ maxInstructions: 100_000 });
+  const run = new Run(parts);
+  const end = { instructions: 1e9, time: 2 ** 51 };
+  const replay = new Notes([{ place: first.place, input: { kind: "time", to: 2 ** 50 } }], end);
+  run.machine.outside.replay = replay;
+  expect(await run.machine.run()).toEqual({ kind: "replayed" });
+  expect(replay.missedAt).toEqual(first.place);
+});
+
 describe("a machine that only input can wake", () => {
   // STI; HLT with COM1's receive interrupt off: nothing is there that could wake it.
   const waiting = [[0xfb, 0xf4, ...g.forever]];
@@ -187,6 +200,7 @@ describe("frames", () => {
       type() {},
       sendBreak() {},
       moveTime() {},
+      deadline: () => Number.POSITIVE_INFINITY,
     });
     outside.connect(port, source);
     return { outside, taken, source, asked: () => next };

@@ -11,6 +11,15 @@ export {
   type RunOptions,
   type StopReason,
 } from "./machine/machine.ts";
+export type {
+  FrameSource,
+  Input,
+  InputListener,
+  InputReplay,
+  OutsideInput,
+  Place,
+} from "./machine/outside-input.ts";
+export { HostClock, type Pacing, SleepIdle } from "./machine/pacing.ts";
 export type { MachineDrive, MachineNetwork, VirtioTransport } from "./machine/virtio.ts";
 export {
   type Figure,

@@ -23,6 +23,13 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EIO: "an input or output error",
   EFBIG: "a file larger than allowed",
   EDQUOT: "a full disk quota",
+  ECONNREFUSED: "that the connection is refused",
+  ECONNRESET: "that the other end broke the connection off",
+  ENOTFOUND: "no such host",
+  ETIMEDOUT: "no answer",
+  EHOSTUNREACH: "no way to the host",
+  ENETUNREACH: "no way to its network",
+  ENOTSOCK: "a file that is not a socket",
 };
 
 /** An operating-system error in a few words. */

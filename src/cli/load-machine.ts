@@ -41,7 +41,7 @@ export function loadMachine(
 }
 
 function createMachine(options: RunOptions, devices: MachineDevices, events: MachineEvents): Machine {
-  const { memory, cpus, quantum, cpu, timing, seed, rng } = options;
+  const { memory, cpus, quantum, cpu, timing, seed, rng, hvc } = options;
   try {
     return new Machine({
       ...(cpus === undefined ? {} : { cpus }),
@@ -51,6 +51,7 @@ function createMachine(options: RunOptions, devices: MachineDevices, events: Mac
       ...(timing === undefined ? {} : { timing }),
       ...(seed === undefined ? {} : { seed }),
       ...(rng === undefined ? {} : { rng }),
+      ...(hvc === undefined ? {} : { virtioConsole: hvc }),
       ...devices,
       ...events,
     });

@@ -105,6 +105,7 @@ function header(options: RunOptions, files: RunFiles): Header {
     "--timing": option(options.timing ?? "none"),
     "--seed": option(options.seed ?? 0n),
     "--rng": option(options.rng ?? NONE),
+    "--hvc": option(options.hvc ?? NONE),
     ...Object.fromEntries(
       drives.map((drive, i) => {
         const kind = drive.readonly ? "readonly" : "snapshot";

@@ -38,6 +38,7 @@ export interface RunArguments {
   readonly clock?: string;
   readonly record?: string;
   readonly replay?: string;
+  readonly hvc?: string;
 }
 
 export interface RunOptions {
@@ -68,6 +69,8 @@ export interface RunOptions {
   readonly record: string | undefined;
   /** File with all outside input. */
   readonly replay: string | undefined;
+  /** Transport of the virtio console. */
+  readonly hvc: VirtioTransport | undefined;
 }
 
 /** For yargs. */
@@ -118,6 +121,10 @@ export const RUN_OPTIONS = {
   },
   record: { type: "string", describe: "file for all that enters the guest from outside, for --replay" },
   replay: { type: "string", describe: "have a recorded run again: the same options and --replay FILE" },
+  hvc: {
+    type: "string",
+    describe: "virtio console (console=hvc0), pci or mmio: shares the terminal with the serial port",
+  },
 } as const;
 
 /** Options by name, with the parsers that say what is wrong with a value. */
@@ -167,6 +174,7 @@ export function runOptions(given: RunArguments): RunOptions {
     clock: values.parse("clock", parseClock),
     record: values.parse("record", parseFile),
     replay: values.parse("replay", parseFile),
+    hvc: values.parse("hvc", parseTransport),
   };
   const { record, replay, clock, pcap, networks } = options;
   if (replay !== undefined && record !== undefined) {

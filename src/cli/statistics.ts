@@ -32,6 +32,8 @@ export interface Statistics {
   readonly softwareInterrupts: Counts;
   readonly ringTransitions: Counts;
   readonly mmu: Counts;
+  /** With virtio devices, by name: requests, bytes, interrupts, and what a network device counts beside them. */
+  readonly virtio?: Readonly<Record<string, Counts>>;
   readonly codeCache: Counts;
   /** Messages about what the machine does not know. */
   readonly unknown: Counts;
@@ -106,6 +108,16 @@ export class RunStatistics {
       softwareInterrupts: named(software, hexVector),
       ringTransitions: byCount(rings),
       mmu: { readMisses, writeMisses, executeMisses, ...mmu },
+      ...(machine.platform.virtio.length === 0
+        ? {}
+        : {
+            virtio: Object.fromEntries(
+              machine.platform.virtio.map(({ device, counters }) => [
+                device.name,
+                { ...counters, ...device.counts?.() },
+              ]),
+            ),
+          }),
       codeCache: { ...machine.processor.code.counters },
       unknown: byCount(unknownCounts(machine)),
     };
@@ -155,10 +167,14 @@ export async function formatStatistics(statistics: Statistics): Promise<string[]
     ["Peak memory", `${count(statistics.peakMemory / 2 ** 20)} MiB`],
     ["Console bytes", count(statistics.consoleBytes)],
   ];
-  for (const [title, key, isName] of SECTIONS) {
-    const counts = Object.entries(statistics[key] as Counts);
-    if (counts.length === 0) continue;
-    rows.push([title, ""], ...counts.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
+  const section = (title: string, counts: Counts, isName = false): void => {
+    const entries = Object.entries(counts);
+    if (entries.length === 0) return;
+    rows.push([title, ""], ...entries.map(([name, n]) => [`  ${isName ? words(name) : name}`, count(n)]));
+  };
+  for (const [title, key, isName] of SECTIONS) section(title, statistics[key] as Counts, isName);
+  for (const [device, counts] of Object.entries(statistics.virtio ?? {})) {
+    section(device.replace("virtio", "Virtio"), counts, true);
   }
   const lines = await plainTable([], ["left", "right"], rows);
   const unknown = Object.entries(statistics.unknown);

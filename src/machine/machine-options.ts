@@ -20,7 +20,7 @@ export interface MachineOptions extends VirtioOptions {
   readonly seed?: bigint;
   /** The real-time clock's date at power-on, seconds since 1970 UTC. */
   readonly startDate?: number;
-  /** Bytes that the guest writes to COM1. */
+  /** Bytes that the guest writes to COM1, and to the virtio console. */
   readonly onConsole?: (byte: number) => void;
   /** Bytes that the guest writes to the debug port E9h. */
   readonly onDebugByte?: (byte: number) => void;

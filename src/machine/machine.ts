@@ -20,6 +20,7 @@ import { Stop } from "../cpu/slice.ts";
 import { CpuState } from "../cpu/state.ts";
 import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
 import { Activity, activity, resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
+import type { VirtioConsole } from "../devices/virtio/console.ts";
 import type { NetworkPort } from "../devices/virtio/network-link.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { PhysicalMemory } from "../mmu/physical-memory.ts";
@@ -28,7 +29,7 @@ import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from 
 import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage, leaveAsFirmware } from "./enter.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
-import { OutsideInput, type Place } from "./outside-input.ts";
+import { OutsideInput } from "./outside-input.ts";
 import { Pace } from "./pace.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { runPaced } from "./run-loop.ts";
@@ -83,6 +84,7 @@ export class Machine {
   stolenTime = 0;
 
   readonly #options: MachineOptions;
+  readonly #virtioConsole: VirtioConsole | null;
   /** The timing model counts: budgets are in its units. */
   readonly #timed: boolean;
   /** What each processor spent up to the running slice: instructions, or units. */
@@ -132,8 +134,9 @@ export class Machine {
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
     this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
-    const virtio = virtioDevices(options);
+    const virtio = virtioDevices(options, (byte) => options.onConsole?.(byte));
     this.networks = virtio.networks;
+    this.#virtioConsole = virtio.console;
     this.platform = createPlatform({
       processors,
       memorySize,
@@ -154,10 +157,11 @@ export class Machine {
     });
     const { processorPort: port, console } = this.platform;
     this.outside = new OutsideInput({
-      place: this.#place(),
-      type: (bytes) => console.receive(bytes),
+      place: this,
+      type: (bytes) => (this.#virtioConsole?.isOpen === true ? this.#virtioConsole : console).receive(bytes),
       sendBreak: () => console.receiveBreak(),
       moveTime: (to) => this.#moveTime(to),
+      deadline: () => this.platform.clock.nextDeadline() ?? Number.POSITIVE_INFINITY,
     });
     this.networks.forEach((port, i) => {
       this.outside.connect(port, options.networks?.[i]?.source ?? null);
@@ -240,18 +244,6 @@ export class Machine {
     if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
   }
 
-  #place(): Place {
-    const machine = this;
-    return {
-      get instructions() {
-        return machine.instructions;
-      },
-      get time() {
-        return machine.time;
-      },
-    };
-  }
-
   /** Power-on state of every processor and device; memory keeps its contents. */
   reset(): void {
     this.platform.reset();
@@ -332,7 +324,7 @@ export class Machine {
     for (const cpu of this.states) forgetFigures(cpu);
   }
 
-  /** Bytes typed at the serial console. They reach the guest between two slices. */
+  /** Bytes typed at the console: the virtio one if a driver runs it, else the serial one. */
   type(bytes: Uint8Array): void {
     this.outside.type(bytes);
   }

@@ -22,6 +22,7 @@ import { Rtc } from "../devices/rtc.ts";
 import { ResetControl, SystemControlA } from "../devices/system-control.ts";
 import { TickRate } from "../devices/tick-rate.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import type { VirtioCounters } from "../devices/virtio/core.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import type { GuestMemory } from "../devices/virtio/guest-memory.ts";
 import { VIRTIO_MMIO_SIZE, VirtioMmio } from "../devices/virtio/transport-mmio.ts";
@@ -95,6 +96,8 @@ export class Platform {
   readonly post: PostPort;
   readonly pic: Pic;
   readonly apics: readonly LocalApic[];
+  /** Virtio devices and what they did. */
+  readonly virtio: { readonly device: VirtioDevice; readonly counters: VirtioCounters }[] = [];
   /** Virtio devices on MMIO. */
   readonly virtioMmioCount: number;
   readonly #table: readonly Mapping[];
@@ -220,7 +223,9 @@ export class Platform {
     }
     const common = (device: VirtioDevice) => {
       if (memory === undefined) throw new Error("virtio devices need guest memory");
-      return { device, memory, clock, log };
+      const counters: VirtioCounters = { requests: 0, bytes: 0, interrupts: 0 };
+      this.virtio.push({ device, counters });
+      return { device, memory, clock, log, counters };
     };
     const sendMessage = (low: number, high: number, data: number): void => {
       // Interrupts are the only thing that messages are for; no device writes to memory through them.

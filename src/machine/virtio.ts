@@ -1,5 +1,6 @@
 /** The machine's virtio devices: what a machine is asked for, as devices and their ways to the guest. */
 import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
+import { VirtioConsole } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { MOST_QUEUE_PAIRS, MTU_RANGE, VirtioNet } from "../devices/virtio/net.ts";
 import type { NetworkLink } from "../devices/virtio/network-link.ts";
@@ -20,6 +21,8 @@ export interface MachineDrive {
   readonly id: string;
   readonly store: BlockStore;
   readonly transport: VirtioTransport;
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 /** A network device of the machine. Frames for the guest go to `Machine.networks`. */
@@ -37,6 +40,8 @@ export interface MachineNetwork {
   readonly transport: VirtioTransport;
   /** Feature bits (`NETWORK_FEATURE`) that the device does not offer. */
   readonly without?: readonly number[];
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 export interface VirtioOptions {
@@ -44,6 +49,11 @@ export interface VirtioOptions {
   readonly drives?: readonly MachineDrive[];
   /** Network devices, first to last. */
   readonly networks?: readonly MachineNetwork[];
+  /**
+   * A virtio console. What the guest writes to it goes where the serial console's bytes go; what is typed comes to it
+   * once a driver has opened it.
+   */
+  readonly virtioConsole?: VirtioTransport;
   /** A virtio entropy device, which the seed starts too. */
   readonly rng?: VirtioTransport;
   readonly seed?: bigint;
@@ -53,6 +63,7 @@ export interface VirtioDevices {
   /** In the order of their places. */
   readonly attachments: readonly VirtioAttachment[];
   readonly networks: readonly VirtioNet[];
+  readonly console: VirtioConsole | null;
 }
 
 /**
@@ -84,16 +95,24 @@ function networkDevice(
   return new VirtioNet({ ...options, name: `virtio net ${index}`, mac: macAddress(mac) });
 }
 
-/** @throws RangeError for an address, MTU or number of queue pairs that no device has */
-export function virtioDevices({ drives = [], networks = [], rng, seed = 0n }: VirtioOptions): VirtioDevices {
-  const attachments: VirtioAttachment[] = drives.map(({ id, store, transport }) => ({
+/**
+ * @param onConsole takes what the guest writes to the console
+ * @throws RangeError for an address, MTU or number of queue pairs that no device has
+ */
+export function virtioDevices(
+  { drives = [], networks = [], virtioConsole, rng, seed = 0n }: VirtioOptions,
+  onConsole: (byte: number) => void = () => {},
+): VirtioDevices {
+  const attachments: VirtioAttachment[] = drives.map(({ transport, id, ...options }) => ({
     transport,
-    device: new VirtioBlock({ name: `virtio ${id}`, store, serial: id }),
+    device: new VirtioBlock({ ...options, name: `virtio ${id}`, serial: id }),
   }));
   const networkDevices = networks.map(networkDevice);
   networkDevices.forEach((device, i) => {
     attachments.push({ transport: networks[i]!.transport, device });
   });
   if (rng !== undefined) attachments.push({ transport: rng, device: new VirtioRng(seed) });
-  return { attachments, networks: networkDevices };
+  const console = virtioConsole === undefined ? null : new VirtioConsole({ onOutput: onConsole });
+  if (console !== null) attachments.push({ transport: virtioConsole!, device: console });
+  return { attachments, networks: networkDevices, console };
 }

@@ -41,7 +41,7 @@ export class MalformedCounts {
   count(kind: Malformed): void {
     const before = this.#counts.get(kind) ?? 0;
     this.#counts.set(kind, before + 1);
-    if (before === 0) this.#log(`user network: dropped ${MALFORMED[kind]} from the guest`);
+    if (before === 0) this.#log(`user network: dropped a frame of the guest's: ${MALFORMED[kind]}`);
   }
 
   get all(): ReadonlyMap<Malformed, number> {
@@ -51,7 +51,7 @@ export class MalformedCounts {
   /** One line for each kind that came more than once. */
   summarize(): void {
     for (const [kind, count] of this.#counts) {
-      if (count > 1) this.#log(`user network: dropped in all: ${count} times ${MALFORMED[kind]}`);
+      if (count > 1) this.#log(`user network: dropped ${count} frames of the guest's: ${MALFORMED[kind]}`);
     }
   }
 }

@@ -111,6 +111,8 @@ export interface BlockOptions {
   readonly store: BlockStore;
   /** Serial number that GET_ID gives, up to 20 bytes of ASCII. */
   readonly serial: string;
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 interface Answer {
@@ -128,6 +130,7 @@ export class VirtioBlock implements VirtioDevice {
   readonly features: readonly number[];
   readonly queueSizes: readonly number[] = new Array(QUEUES).fill(QUEUE_SIZE);
   readonly configLength = CONFIG.LENGTH;
+  readonly packed: boolean;
   readonly #store: BlockStore;
   readonly #serial = new Uint8Array(SERIAL_LENGTH);
   readonly #piece = new Uint8Array(PIECE);
@@ -139,8 +142,9 @@ export class VirtioBlock implements VirtioDevice {
     hasFlush: true,
   };
 
-  constructor({ name, store, serial }: BlockOptions) {
+  constructor({ name, store, serial, packed = true }: BlockOptions) {
     this.name = name;
+    this.packed = packed;
     this.#store = store;
     this.#serial.set(new TextEncoder().encode(serial).subarray(0, SERIAL_LENGTH));
     const F = BLOCK_FEATURE;

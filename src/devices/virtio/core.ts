@@ -39,17 +39,30 @@ export interface TransportSide {
   readonly mayAccessMemory: boolean;
 }
 
+/** What a device did since power-on. */
+export interface VirtioCounters {
+  /** Requests, and things that came in and were given to the guest. */
+  requests: number;
+  /** Bytes that they moved. */
+  bytes: number;
+  /** Used buffer notifications that were sent. */
+  interrupts: number;
+}
+
 export interface VirtioCoreOptions {
   readonly device: VirtioDevice;
   readonly memory: GuestMemory;
   readonly clock: Clock;
   readonly log: Log;
+  /** Counted in; the core has its own unless given. */
+  readonly counters?: VirtioCounters;
 }
 
 export class VirtioCore implements VirtioHost {
   readonly device: VirtioDevice;
   readonly queues: readonly Virtqueue[];
   readonly log: Log;
+  readonly counters: VirtioCounters;
   transport: TransportSide | null = null;
   readonly #clock: Clock;
   readonly #timer: Timer;
@@ -70,9 +83,10 @@ export class VirtioCore implements VirtioHost {
     due: -1,
   };
 
-  constructor({ device, memory, clock, log }: VirtioCoreOptions) {
+  constructor({ device, memory, clock, log, counters }: VirtioCoreOptions) {
     this.device = device;
     this.log = log;
+    this.counters = counters ?? { requests: 0, bytes: 0, interrupts: 0 };
     this.queues = device.queueSizes.map((size) => new Virtqueue(memory, size));
     this.#clock = clock;
     this.#timer = clock.timer(device.name, () => this.#work());
@@ -81,6 +95,7 @@ export class VirtioCore implements VirtioHost {
       FEATURE.INDIRECT_DESC,
       FEATURE.EVENT_IDX,
       FEATURE.VERSION_1,
+      ...(device.packed === false ? [] : [FEATURE.RING_PACKED]),
     ]);
     device.connect?.(this);
   }
@@ -168,6 +183,7 @@ export class VirtioCore implements VirtioHost {
     const features = this.#s.driverFeatures as [number, number];
     try {
       queue.enable({
+        packed: hasFeature(features, FEATURE.RING_PACKED),
         indirect: hasFeature(features, FEATURE.INDIRECT_DESC),
         eventIndex: hasFeature(features, FEATURE.EVENT_IDX),
       });
@@ -223,6 +239,8 @@ export class VirtioCore implements VirtioHost {
         given.add(index);
         moved += bytes;
         requests++;
+        this.counters.requests++;
+        this.counters.bytes += bytes;
       }
     } catch (error) {
       this.#driverError(error);
@@ -230,7 +248,9 @@ export class VirtioCore implements VirtioHost {
     }
     s.busyUntil = this.#clock.now() + Math.ceil(moved / BYTES_PER_NS);
     for (const index of given) {
-      if (this.queues[index]!.ring?.wantsInterrupt() === true) this.transport.usedBuffer(index);
+      if (this.queues[index]!.ring?.wantsInterrupt() !== true) continue;
+      this.counters.interrupts++;
+      this.transport.usedBuffer(index);
     }
     if (s.notified !== 0) this.#schedule();
   }

@@ -24,7 +24,7 @@ export const STATUS = {
 } as const;
 
 /** Reserved feature bits (section 6), as bit numbers. */
-export const FEATURE = { INDIRECT_DESC: 28, EVENT_IDX: 29, VERSION_1: 32 } as const;
+export const FEATURE = { INDIRECT_DESC: 28, EVENT_IDX: 29, VERSION_1: 32, RING_PACKED: 34 } as const;
 
 /** Interrupt causes: the ISR status of PCI (4.1.4.5) and InterruptStatus of MMIO (4.2.2). */
 export const CAUSE = { QUEUE: 1, CONFIGURATION: 2 } as const;
@@ -85,6 +85,8 @@ export interface VirtioDevice {
   writeConfig(offset: number, size: AccessSize, value: number): void;
   /** The features that the driver took, once it has. */
   negotiated(features: FeatureWords): void;
+  /** Whether packed rings are offered; they are unless it says no. */
+  readonly packed?: boolean;
   /** Features that mean nothing without another: [bit, those of which one at least is needed with it]. */
   readonly dependencies?: readonly (readonly [bit: number, needed: readonly number[]])[];
   /** Called once, when the device is put behind its core. */
@@ -102,6 +104,8 @@ export interface VirtioDevice {
    * @throws DriverError
    */
   fill?(queue: number, ring: Ring): Filled;
+  /** Counters of its own, by name, for statistics. */
+  counts?(): Readonly<Record<string, number>>;
   reset(): void;
   save(): DeviceState;
   restore(state: DeviceState): void;

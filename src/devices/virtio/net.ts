@@ -96,6 +96,8 @@ export interface NetworkOptions {
   readonly queuePairs?: number;
   /** Feature bits that are not offered, e.g. for a test of drivers. */
   readonly without?: readonly number[];
+  /** Whether packed rings are offered; true unless given. */
+  readonly packed?: boolean;
 }
 
 /** Frames that ended in the device. */
@@ -121,6 +123,7 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
   readonly dependencies = DEPENDENCIES;
   readonly queueSizes: readonly number[];
   readonly configLength = CONFIG.LENGTH;
+  readonly packed: boolean;
   /** Frames and bytes from the guest that the link was given, and those that the guest was. */
   readonly counters = { sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0 };
   readonly drops: NetworkDrops = { noDriver: 0, full: 0, filtered: 0, tooLong: 0, malformed: 0 };
@@ -142,8 +145,9 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
   readonly #outgoing = new Uint8Array(NETWORK_HEADER + LONGEST_FRAME);
   #host: VirtioHost | null = null;
 
-  constructor({ name, link, mac, mtu, queuePairs = 1, without = [] }: NetworkOptions) {
+  constructor({ name, link, mac, mtu, queuePairs = 1, without = [], packed = true }: NetworkOptions) {
     this.name = name;
+    this.packed = packed;
     this.#link = link;
     this.#ownMac = mac.slice();
     this.#mtu = mtu ?? 0;
@@ -190,17 +194,18 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
     this.#filter.begin(this.#has(F.CTRL_RX), this.#has(F.CTRL_VLAN));
   }
 
-  /** 5.1.2: receive and transmit queues in turn; the control queue follows those that the driver knows of. */
-  #isControl(queue: number): boolean {
-    return queue === (this.#has(F.MQ) ? 2 * this.#mostPairs : 2);
+  /** 5.1.2: receive and transmit queues in turn; this one follows those that the driver knows of. */
+  get #controlQueue(): number {
+    return this.#has(F.MQ) ? 2 * this.#mostPairs : 2;
   }
 
   isFilled(queue: number): boolean {
-    return queue % 2 === 0 && !this.#isControl(queue);
+    return queue % 2 === 0 && queue < this.#controlQueue;
   }
 
   handle(queue: number, chain: Chain): Completion {
-    if (this.#isControl(queue)) return this.#control(chain);
+    if (queue === this.#controlQueue) return this.#control(chain);
+    if (queue > this.#controlQueue) throw new DriverError("a request in a queue that was not negotiated");
     return { written: 0, moved: this.#send(queue >> 1, chain) };
   }
 
@@ -354,6 +359,15 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
       room += chain.writable;
     }
     return chains;
+  }
+
+  counts(): Readonly<Record<string, number>> {
+    const drops = Object.entries(this.drops).filter(([, count]) => count > 0);
+    const named = drops.map(([reason, count]) => [
+      `dropped${reason[0]!.toUpperCase()}${reason.slice(1)}`,
+      count,
+    ]);
+    return { ...this.counters, ...Object.fromEntries(named) };
   }
 
   reset(): void {

@@ -7,11 +7,14 @@ import { restoreRecord, saveRecord } from "../state.ts";
 import type { Chain } from "./chain.ts";
 import { DriverError } from "./device.ts";
 import type { GuestMemory } from "./guest-memory.ts";
+import { PackedRing } from "./packed-ring.ts";
 import { SplitRing } from "./split-ring.ts";
 
 export type { Chain };
 
 export interface QueueFeatures {
+  /** The ring is a packed one (2.8), else a split one (2.7). */
+  readonly packed: boolean;
   readonly indirect: boolean;
   readonly eventIndex: boolean;
 }
@@ -55,6 +58,7 @@ export class Virtqueue {
     descriptors: [0, 0],
     driver: [0, 0],
     device: [0, 0],
+    packed: false,
     indirect: false,
     eventIndex: false,
   };
@@ -98,12 +102,12 @@ export class Virtqueue {
     Object.assign(this.#s, { enabled: true, ...features });
   }
 
-  #createRing({ indirect, eventIndex }: QueueFeatures): Ring {
+  #createRing({ packed, indirect, eventIndex }: QueueFeatures): Ring {
     const { size } = this.#s;
-    if (size < 1 || size > this.maximum) {
-      throw new DriverError("a queue size that is no power of 2, or too large");
-    }
-    return new SplitRing(this.#memory, {
+    if (size < 1 || size > this.maximum) throw new DriverError("a queue of no size, or too large");
+    const Ring = packed ? PackedRing : SplitRing;
+    return new Ring(this.#memory, {
+      packed,
       size,
       descriptors: this.#base("descriptors"),
       driver: this.#base("driver"),
@@ -126,7 +130,7 @@ export class Virtqueue {
     const s = this.#s;
     s.size = this.maximum;
     for (const area of [s.descriptors, s.driver, s.device]) area.fill(0);
-    Object.assign(s, { enabled: false, indirect: false, eventIndex: false });
+    Object.assign(s, { enabled: false, packed: false, indirect: false, eventIndex: false });
     this.#ring = null;
   }
 

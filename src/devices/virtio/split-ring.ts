@@ -33,7 +33,7 @@ export class SplitRing implements Ring {
   /** @throws DriverError if the ring cannot lie where the driver says */
   constructor(memory: GuestMemory, options: RingOptions) {
     const { size, descriptors, driver, device } = options;
-    if ((size & (size - 1)) !== 0) throw new DriverError("a queue size that is no power of 2, or too large");
+    if ((size & (size - 1)) !== 0) throw new DriverError("a queue size that is no power of 2");
     // Alignment and sizes of the three parts (2.7).
     const parts = [
       [descriptors, 16, DESCRIPTOR_SIZE * size],

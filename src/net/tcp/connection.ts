@@ -113,6 +113,7 @@ export class TcpConnection {
     this.#sender = new TcpSender(environment.random(), largestPayload, timers, {
       ready: () => this.#ready(),
       failed: () => this.#fail(),
+      random: () => environment.random(),
     });
     this.#receiver = new TcpReceiver(limits.receive, timers, {
       ready: () => this.#ready(),

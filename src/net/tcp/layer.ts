@@ -61,6 +61,10 @@ export class TcpLayer {
     return this.#size - this.#waiting.size;
   }
 
+  get full(): boolean {
+    return this.active >= MOST_CONNECTIONS;
+  }
+
   get waiting(): number {
     return this.#waiting.size;
   }
@@ -68,7 +72,7 @@ export class TcpLayer {
   /** Opens a connection. @returns null if there are too many, or this pair of endpoints is in use */
   connect(local: Endpoint, remote: Endpoint, user: TcpUser): TcpConnection | null {
     const existing = this.#find(local, remote);
-    if (existing !== undefined || this.active >= MOST_CONNECTIONS) return null;
+    if (existing !== undefined || this.full) return null;
     const connection = this.#create(local, remote);
     connection.connect(user);
     return connection;
@@ -103,7 +107,7 @@ export class TcpLayer {
       return;
     }
     // A guest that opens more tries again when others are closed.
-    if (this.active >= MOST_CONNECTIONS) return;
+    if (this.full) return;
     const connection = this.#create(local, remote);
     connection.offer(segment);
     this.#options.offered(connection, packet);

@@ -39,6 +39,8 @@ export class TcpReceiver {
   #finAt: number | null = null;
   #finished = false;
   #acknowledgmentDue = false;
+  /** Acknowledgments of segments out of order: each has its own, since the peer counts them (RFC 5681, 3.2). */
+  #duplicatesDue = 0;
   /** Bytes since the last acknowledgment. */
   #unacknowledged = 0;
   #scale = 0;
@@ -128,6 +130,8 @@ export class TcpReceiver {
       this.#pieces.length > 0 ||
       advanced !== payload.length ||
       this.#unacknowledged >= 2 * this.#segment;
+    if (advanced > 0) this.#duplicatesDue = 0;
+    else if (this.#pieces.length > 0) this.#duplicatesDue = Math.min(this.#duplicatesDue + 1, MOST_PIECES);
     if (atOnce) this.acknowledge();
     else if (this.#unacknowledged > 0 && !this.#delayed.armed && !this.#stopped) this.#delayed.arm(DELAYED_ACK_MS);
   }
@@ -181,7 +185,8 @@ export class TcpReceiver {
   takeWindow(): number {
     const possible = this.#next + this.#capacity - this.#held;
     if (possible - this.#edge >= Math.min(this.#capacity / 2, this.#segment)) this.#edge = possible;
-    this.#acknowledgmentDue = false;
+    if (this.#duplicatesDue > 0) this.#duplicatesDue--;
+    this.#acknowledgmentDue = this.#duplicatesDue > 0;
     this.#unacknowledged = 0;
     this.#delayed.disarm();
     return Math.min(this.window >> this.#scale, 0xffff);

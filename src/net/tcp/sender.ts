@@ -10,8 +10,14 @@ import { SendBuffer } from "./send-buffer.ts";
 
 /** Retransmissions in a row before the connection is given up: over 100 seconds (RFC 9293, 3.8.3, R2) ... */
 const MOST_RETRANSMISSIONS = 10;
-/** ... and over three minutes for a SYN. */
-const MOST_SYN_RETRANSMISSIONS = 7;
+/**
+ * ... and over three minutes for a SYN. There is no congestion to make worse on this link: a SYN that is lost has found a full
+ * backlog, or nobody yet. So it is sent again at shorter intervals than RFC 6298 has, and not together with all
+ * others that found the same.
+ */
+const MOST_SYN_RETRANSMISSIONS = 90;
+const MOST_SYN_TIMEOUT_MS = 2000;
+const SYN_JITTER_MS = 1000;
 
 export interface SendPlan {
   readonly sequence: number;
@@ -28,6 +34,8 @@ export interface SenderEvents {
   ready(): void;
   /** Retransmitted in vain. */
   failed(): void;
+  /** A number of 32 bits. */
+  random(): number;
 }
 
 export class TcpSender {
@@ -168,8 +176,13 @@ export class TcpSender {
       this.#timedAt = this.#timers.clock.now();
     }
     if (end > this.#highest) this.#highest = end;
-    if (!this.#retransmission.armed) this.#retransmission.arm(this.#roundTrip.timeout);
+    if (!this.#retransmission.armed) this.#retransmission.arm(plan.syn ? this.#synTimeout() : this.#roundTrip.timeout);
     return plan;
+  }
+
+  #synTimeout(): number {
+    const jitter = ((this.#events.random() >>> 0) / 2 ** 32) * SYN_JITTER_MS;
+    return Math.min(this.#roundTrip.timeout, MOST_SYN_TIMEOUT_MS) + jitter;
   }
 
   /** The first unacknowledged segment, once more. */

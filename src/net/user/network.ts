@@ -31,6 +31,7 @@ import type { Endpoint } from "../ipv4-address.ts";
 import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet, writeIpv4 } from "../ipv4.ts";
 import { Reassembly } from "../ipv4-reassembly.ts";
 import { type Malformed, MalformedCounts } from "../malformed.ts";
+import { NetworkError } from "../network-error.ts";
 import type { TcpConnection, TcpUser } from "../tcp/connection.ts";
 import { TcpLayer } from "../tcp/layer.ts";
 import { TCP } from "../tcp/segment.ts";
@@ -193,7 +194,7 @@ export class UserNetwork implements NetworkBackend {
 
   #connect(guest: Endpoint, user: TcpUser): TcpConnection | null {
     // Ports that are still in use, in TIME-WAIT for example, are passed over.
-    for (let tries = 0; tries < 16_384; tries++) {
+    for (let tries = 0; !this.#tcp.full && tries < 16_384; tries++) {
       const connection = this.#tcp.connect({ address: HOST, port: this.#ports.take() }, guest, user);
       if (connection !== null) return connection;
     }

@@ -1,5 +1,6 @@
 /** The host's name servers, one of which stands behind 10.0.2.3. */
-import { getServers } from "node:dns";
+// Not by name: `setServers` replaces these functions, and names imported before would be the old ones.
+import dns from "node:dns";
 import { DNS_PORT } from "./addresses.ts";
 
 export interface HostEndpoint {
@@ -21,7 +22,7 @@ export class Resolvers {
   #current = 0;
 
   /** Asks the host anew each time a network is made. */
-  constructor(servers: readonly string[] = getServers()) {
+  constructor(servers: readonly string[] = dns.getServers()) {
     this.#servers = servers.map(parseServer);
   }
 

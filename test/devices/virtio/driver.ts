@@ -184,6 +184,81 @@ export class TestRing {
   }
 }
 
+/** A packed ring. The ID of a buffer is the index of its first descriptor. */
+export class PackedTestRing extends TestRing {
+  /** Positions over two laps, as the wrap counters go. */
+  #next = 0;
+  #usedNext = 0;
+  /** By ID: descriptors, and the flags that will show the first. */
+  readonly #made = new Map<number, { slots: number; flags: number }>();
+
+  constructor(memory: PhysicalMemory, base: number, size: number) {
+    super(memory, base, size);
+    // Readable as a ring that was never used: no flags are set (2.8.1).
+    memory.fill(base, 16 * size, 0);
+  }
+
+  /** A descriptor in a packed layout. */
+  packed(at: number, { address, length }: Buffer, id: number, flags: number): void {
+    this.memory.write32(at, address % 2 ** 32);
+    this.memory.write32(at + 4, Math.floor(address / 2 ** 32));
+    this.memory.write32(at + 8, length);
+    this.memory.write16(at + 12, id);
+    this.memory.write16(at + 14, flags);
+  }
+
+  /** AVAIL and USED of a descriptor that is available at a position. */
+  #available(position: number): number {
+    return position < this.size ? 1 << 7 : 1 << 15;
+  }
+
+  #put(buffers: readonly Buffer[], flagsOf: (buffer: Buffer, isLast: boolean) => number): number {
+    const id = this.#next % this.size;
+    buffers.forEach((buffer, i) => {
+      const position = (this.#next + i) % (2 * this.size);
+      const flags = flagsOf(buffer, i === buffers.length - 1) | this.#available(position);
+      const at = this.descriptors + 16 * (position % this.size);
+      if (i > 0) this.packed(at, buffer, id, flags);
+      else {
+        // The first one's flags come last, by `offer`: until then they stay as they are.
+        this.packed(at, buffer, id, this.memory.read16(at + 14));
+        this.#made.set(id, { slots: buffers.length, flags });
+      }
+    });
+    this.#next = (this.#next + buffers.length) % (2 * this.size);
+    return id;
+  }
+
+  override chain(buffers: readonly Buffer[]): number {
+    return this.#put(buffers, ({ write = false }, isLast) => (isLast ? 0 : 1) | (write ? 2 : 0));
+  }
+
+  override indirect(buffers: readonly Buffer[], table: number): number {
+    buffers.forEach((buffer, i) => {
+      this.packed(table + 16 * i, buffer, 0, buffer.write === true ? 2 : 0);
+    });
+    return this.#put([{ address: table, length: 16 * buffers.length }], () => 4);
+  }
+
+  override offer(head: number): void {
+    const flags = this.#made.get(head)?.flags ?? 0;
+    this.memory.write16(this.descriptors + 16 * (head % this.size) + 14, flags);
+  }
+
+  override used(): { head: number; written: number }[] {
+    const result: { head: number; written: number }[] = [];
+    for (let count = 0; count < this.size; count++) {
+      const at = this.descriptors + 16 * (this.#usedNext % this.size);
+      const wrap = this.#usedNext < this.size ? 0x8080 : 0;
+      if ((this.memory.read16(at + 14) & 0x8080) !== wrap) break;
+      const head = this.memory.read16(at + 12);
+      result.push({ head, written: this.memory.read32(at + 8) });
+      this.#usedNext = (this.#usedNext + (this.#made.get(head)?.slots ?? 1)) % (2 * this.size);
+    }
+    return result;
+  }
+}
+
 /** The registers that both transports have, by name. */
 export interface TransportDriver {
   readonly kind: "pci" | "mmio";
@@ -314,6 +389,9 @@ export function createRig(kind: "pci" | "mmio", device: VirtioDevice, memory = c
 /** VERSION_1, with indirect descriptors and event index or without. */
 export const FULL: readonly [number, number] = [0x3000_0000, 1];
 export const PLAIN: readonly [number, number] = [0, 1];
+const RING_PACKED = 1 << 2;
+/** The same with packed rings. */
+export const packed = ([low, high]: readonly [number, number]): [number, number] => [low, high | RING_PACKED];
 
 /** Takes a device to DRIVER_OK (3.1.1) with one ring a queue. */
 export function start(
@@ -326,9 +404,13 @@ export function start(
   driver.setStatus(3);
   driver.setFeatures(words);
   driver.setStatus(11);
-  const rings = ringSizes.map((size, i) => new TestRing(memory, 0x10_0000 + i * 0x1_0000, size));
+  const Ring = (words[1] & RING_PACKED) !== 0 ? PackedTestRing : TestRing;
+  const rings = ringSizes.map((size, i) => {
+    const base = 0x10_0000 + i * 0x1_0000;
+    memory.fill(base, 0x1_0000, 0);
+    return new Ring(memory, base, size);
+  });
   rings.forEach((ring, i) => {
-    memory.fill(ring.base, 0x1_0000, 0);
     driver.setQueue(i, ring.size, ring);
   });
   driver.setStatus(15);

@@ -25,7 +25,7 @@ export const hasLinux = existsSync(kernel) && packages.every((name) => name !== 
 let initrd: Uint8Array | null = null;
 
 /** @param more modules beside those for disks and networks, by their place in the package */
-function createInitrd(more: readonly string[]): Uint8Array {
+export function createInitrd(more: readonly string[] = []): Uint8Array {
   const root = mkdtempSync(join(tmpdir(), "ukl-emu-linux-"));
   try {
     for (const name of packages) execFileSync("dpkg-deb", ["-x", join(cache, "debs", name!), root]);
@@ -85,7 +85,10 @@ export async function runLinux(
     ...options,
     memory: options.memory ?? 256 << 20,
     drives: [...(options.drives ?? []), drive],
-    onConsole: (byte) => console.push(byte),
+    onConsole: (byte) => {
+      console.push(byte);
+      options.onConsole?.(byte);
+    },
   });
   machine.load({
     image: readFileSync(kernel),

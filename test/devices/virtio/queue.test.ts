@@ -16,7 +16,7 @@ function build({ indirect = true, eventIndex = false } = {}): void {
   queue = new Virtqueue(guarded(memory), 256);
   ring = new TestRing(memory, 0x10_0000, SIZE);
   place();
-  queue.enable({ indirect, eventIndex });
+  queue.enable({ packed: false, indirect, eventIndex });
 }
 
 function place(): void {
@@ -197,7 +197,7 @@ describe("a malicious driver", () => {
     const vast = { ...guarded(memory), isRam: () => true };
     queue = new Virtqueue(vast, 256);
     place();
-    queue.enable({ indirect: true, eventIndex: false });
+    queue.enable({ packed: false, indirect: true, eventIndex: false });
     ring.offer(ring.chain(new Array(3).fill({ address: 0, length: 0x8000_0000 })));
     expect(() => queue.ring!.take()).toThrow(/4 GiB/);
   });
@@ -235,7 +235,7 @@ describe("a malicious driver", () => {
     queue = new Virtqueue(guarded(memory), 256);
     place();
     lie(queue);
-    expect(() => queue.enable({ indirect: true, eventIndex: true })).toThrow(DriverError);
+    expect(() => queue.enable({ packed: false, indirect: true, eventIndex: true })).toThrow(DriverError);
     expect(queue.enabled).toBe(false);
   });
 });

@@ -36,14 +36,17 @@ describe.each(["pci", "mmio"] as const)("status and features over %s", (kind) =>
     expect(rig.driver.status()).toBe(0);
   });
 
-  it("offers VERSION_1, indirect descriptors and event index, and no packed ring", () => {
+  it("offers VERSION_1, indirect descriptors, event index and packed rings, unless told otherwise", () => {
     const [low, high] = rig.driver.features();
-    expect([low >>> 28, high]).toEqual([3, 1]);
+    expect([low >>> 28, high]).toEqual([3, 5]);
+    const store = new TestStore(8192);
+    const split = new VirtioBlock({ name: "virtio disk0", store, serial: "disk0", packed: false });
+    expect(createRig(kind, split).driver.features()[1]).toBe(1);
   });
 
   it.each<[string, readonly [number, number]]>([
     ["no VERSION_1", [0, 0]],
-    ["a packed ring", [0, 1 | (1 << 2)]],
+    ["a feature of word 1 that was not offered", [0, 1 | (1 << 1)]],
     ["a feature of word 0 that was not offered", [1, 1]],
   ])("does not keep FEATURES_OK for a driver with %s (2.2.2)", (_name, words) => {
     rig.driver.setStatus(3);

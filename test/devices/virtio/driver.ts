@@ -269,6 +269,8 @@ export interface TransportDriver {
   setFeatures(words: readonly [number, number]): void;
   setQueue(index: number, size: number, parts: { descriptors: number; driver: number; device: number }): void;
   notify(index: number): void;
+  /** @returns what the register reads after it */
+  resetQueue(index: number): number;
   config(offset: number, size: 1 | 2 | 4): number;
   setConfig(offset: number, size: 1 | 2 | 4, value: number): void;
   /** Takes and clears the interrupt causes. */
@@ -307,6 +309,11 @@ export function mmioDriver(device: Device): TransportDriver {
       wr(0x44, 1);
     },
     notify: (index) => wr(0x50, index),
+    resetQueue: (index) => {
+      wr(0x30, index);
+      wr(0xc0, 1);
+      return rd(0xc0) + rd(0x44);
+    },
     config: (offset, size) => device.read(0x100 + offset, size),
     setConfig: (offset, size, value) => device.write(0x100 + offset, size, value),
     causes: () => {
@@ -345,6 +352,11 @@ export function pciDriver(device: Device): TransportDriver {
       device.write(0x1c, 2, 1);
     },
     notify: (index) => device.write(0x3000 + 4 * index, 2, index),
+    resetQueue: (index) => {
+      device.write(0x16, 2, index);
+      device.write(0x3a, 2, 1);
+      return device.read(0x3a, 2) + device.read(0x1c, 2);
+    },
     config: (offset, size) => device.read(0x2000 + offset, size),
     setConfig: (offset, size, value) => device.write(0x2000 + offset, size, value),
     causes: () => device.read(0x1000, 1),
@@ -390,6 +402,8 @@ export function createRig(kind: "pci" | "mmio", device: VirtioDevice, memory = c
 export const FULL: readonly [number, number] = [0x3000_0000, 1];
 export const PLAIN: readonly [number, number] = [0, 1];
 const RING_PACKED = 1 << 2;
+/** The same with queues that can be reset. */
+export const withReset = ([low, high]: readonly [number, number]): [number, number] => [low, high | (1 << 8)];
 /** The same with packed rings. */
 export const packed = ([low, high]: readonly [number, number]): [number, number] => [low, high | RING_PACKED];
 

@@ -386,6 +386,15 @@ describe.each(WAYS)("the device over %s with %s rings", (kind, rings_) => {
     expect(device.hasRoom).toBe(true);
     for (; device.hasRoom; count++) device.receive(frameTo(MAC, 65_000), COMPLETE);
     expect(count).toBeLessThan(1100);
+    // Nobody waits for a driver that broke a rule: what comes is lost.
+    rings[1]!.offer(rings[1]!.chain([{ address: DATA, length: 3 }]));
+    rig.driver.notify(1);
+    runFor(rig.clock, MS);
+    expect([rig.driver.status() & 64, device.hasRoom, device.receive(frameTo(MAC), COMPLETE)]).toEqual([
+      64,
+      true,
+      false,
+    ]);
   });
 
   it("loses frames while no driver runs, and forgets them at a reset", () => {

@@ -6,8 +6,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildInitramfs, diskModules, networkModules, reachedInit } from "../../../images/initramfs.ts";
-import { readModules } from "../../../images/kernel-modules.ts";
+import { buildInitramfs, reachedInit } from "../../../images/initramfs.ts";
+import { readVirtioModules } from "../../../images/kernel-modules.ts";
 import type { BlockStore } from "../../../src/devices/virtio/block.ts";
 import type { FrameWork, NetworkLink, NetworkPort } from "../../../src/devices/virtio/network-link.ts";
 import { Machine, type MachineOptions } from "../../../src/machine/machine.ts";
@@ -24,17 +24,12 @@ export const hasLinux = existsSync(kernel) && packages.every((name) => name !== 
 
 let initrd: Uint8Array | null = null;
 
-/** @param more modules beside those for disks and networks, by their place in the package */
-function createInitrd(more: readonly string[]): Uint8Array {
+function createInitrd(): Uint8Array {
   const root = mkdtempSync(join(tmpdir(), "ukl-emu-linux-"));
   try {
     for (const name of packages) execFileSync("dpkg-deb", ["-x", join(cache, "debs", name!), root]);
     const busybox = ["bin/busybox", "usr/bin/busybox"].map((p) => join(root, p)).find((p) => existsSync(p))!;
-    return buildInitramfs(
-      "disk",
-      readFileSync(busybox),
-      readModules(root, [...diskModules, ...networkModules, ...more]),
-    );
+    return buildInitramfs("disk", readFileSync(busybox), readVirtioModules(root));
   } finally {
     rmSync(root, { recursive: true });
   }
@@ -76,9 +71,8 @@ export async function runLinux(
   options: MachineOptions = {},
   betweenSlices: (machine: Machine) => boolean = () => false,
   words = "",
-  modules: readonly string[] = ["drivers/char/virtio_console.ko"],
 ): Promise<LinuxRun> {
-  initrd ??= createInitrd(modules);
+  initrd ??= createInitrd();
   const console: number[] = [];
   const drive = { id: "script", store: scriptStore(script), transport: "pci" } as const;
   const machine = new Machine({

@@ -122,7 +122,7 @@ function fastestReads({ name, command }: Machine): Promise<Record<Way, number>> 
     child.on("error", reject).on("close", () => {
       clearTimeout(limit);
       if (WAYS.some((way) => seconds[way].length !== options.reads)) {
-        reject(new Error(`${name} ended before its last read`));
+        reject(new Error(`${name} ended before its last read; its console: ${text.slice(-300)}`));
       } else resolve({ buffered: Math.min(...seconds.buffered), direct: Math.min(...seconds.direct) });
     });
   });

@@ -4,7 +4,7 @@
  *     node bench/disk.ts [--runs N] [--size MiB] [--no-qemu] [--json]
  *
  * Needs `images/fetch-debian.ts` to have run and `npm run build`. The disk is a raw file; dd reads all of it, from start to
- * end, with the guest's caches empty. Wall time counts, from one console line to the next. Machines in turn; medians.
+ * end: through the guest's page cache, which is empty then, and past it (O_DIRECT). Wall time counts, from one console line to the next. Machines in turn; medians.
  */
 import { spawn, spawnSync } from "node:child_process";
 import {
@@ -54,13 +54,18 @@ function fail(message: string): never {
 
 const BEGIN = "disk: begin";
 const END = "disk: end";
-const script = `for i in ${Array.from({ length: options.reads }, (_, i) => i + 1).join(" ")}; do
+const WAYS = ["buffered", "direct"] as const;
+type Way = (typeof WAYS)[number];
+const FLAGS: Record<Way, string> = { buffered: "", direct: "iflag=direct" };
+const script = WAYS.map(
+  (way) => `for i in ${Array.from({ length: options.reads }, (_, i) => i + 1).join(" ")}; do
 echo 3 >/proc/sys/vm/drop_caches
 echo "${BEGIN}"
-dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null
-echo "${END}"
+dd if=/dev/vda of=/dev/null bs=1M ${FLAGS[way]} 2>/dev/null
+echo "${END} ${way}"
 done
-`;
+`,
+).join("");
 
 interface Machine {
   readonly name: string;
@@ -97,12 +102,12 @@ function machines(directory: string): Machine[] {
   return hasQemu ? [emulator, qemu] : [emulator];
 }
 
-/** Seconds of the fastest read in one boot. */
-function fastestRead({ name, command }: Machine): Promise<number> {
+/** Seconds of the fastest read of each way in one boot. */
+function fastestReads({ name, command }: Machine): Promise<Record<Way, number>> {
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "pipe", "ignore"] });
     const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-    const seconds: number[] = [];
+    const seconds: Record<Way, number[]> = { buffered: [], direct: [] };
     let begin = 0;
     let text = "";
     child.stdout.setEncoding("latin1").on("data", (chunk: string) => {
@@ -110,13 +115,15 @@ function fastestRead({ name, command }: Machine): Promise<number> {
       text = lines.pop()!;
       for (const line of lines) {
         if (line.startsWith(BEGIN)) begin = performance.now();
-        if (line.startsWith(END)) seconds.push((performance.now() - begin) / 1000);
+        const way = WAYS.find((name) => line.startsWith(`${END} ${name}`));
+        if (way !== undefined) seconds[way].push((performance.now() - begin) / 1000);
       }
     });
     child.on("error", reject).on("close", () => {
       clearTimeout(limit);
-      if (seconds.length === options.reads) resolve(Math.min(...seconds));
-      else reject(new Error(`${name} ended after ${seconds.length} of ${options.reads} reads`));
+      if (WAYS.some((way) => seconds[way].length !== options.reads)) {
+        reject(new Error(`${name} ended before its last read; its console: ${text.slice(-300)}`));
+      } else resolve({ buffered: Math.min(...seconds.buffered), direct: Math.min(...seconds.direct) });
     });
   });
 }
@@ -139,26 +146,31 @@ const directory = mkdtempSync(join(tmpdir(), "ukl-emu-bench-"));
 try {
   createDisk(join(directory, "disk.img"), options.size * MIB);
   writeFileSync(join(directory, "script"), script.padEnd(Math.ceil(script.length / 512) * 512, "\n"));
-  const results = new Map<Machine, number[]>(machines(directory).map((machine) => [machine, []]));
+  const results = new Map<Machine, Record<Way, number>[]>(
+    machines(directory).map((machine) => [machine, []]),
+  );
   for (let run = 0; run < options.runs; run++) {
-    for (const [machine, list] of results) list.push(await fastestRead(machine));
+    for (const [machine, list] of results) list.push(await fastestReads(machine));
   }
-  const figures = [...results].map(([{ name }, list]) => ({
-    machine: name,
-    seconds: median(list),
-    mibPerSecond: options.size / median(list),
-  }));
-  const [ours, theirs] = figures;
-  const ratioToQemu = theirs === undefined ? null : ours!.mibPerSecond / theirs.mibPerSecond;
-  if (options.json)
-    console.log(JSON.stringify({ runs: options.runs, size: options.size, figures, ratioToQemu }));
+  const figures = WAYS.map((way) => {
+    const rates = [...results].map(([{ name }, list]) => ({
+      machine: name,
+      mibPerSecond: options.size / median(list.map((run) => run[way])),
+    }));
+    const [ours, theirs] = rates;
+    return {
+      way,
+      rates,
+      ratioToQemu: theirs === undefined ? null : ours!.mibPerSecond / theirs.mibPerSecond,
+    };
+  });
+  if (options.json) console.log(JSON.stringify({ runs: options.runs, size: options.size, figures }));
   else {
-    for (const { machine, seconds, mibPerSecond } of figures) {
-      console.log(
-        `${machine}: ${options.size} MiB in ${seconds.toFixed(2)} s, ${mibPerSecond.toFixed(0)} MiB/s`,
-      );
+    for (const { way, rates, ratioToQemu } of figures) {
+      const each = rates.map(({ machine, mibPerSecond }) => `${machine} ${mibPerSecond.toFixed(0)} MiB/s`);
+      const ratio = ratioToQemu === null ? "" : `: ${ratioToQemu.toFixed(2)} times QEMU TCG's`;
+      console.log(`Sequential read, ${way}: ${each.join(", ")}${ratio}`);
     }
-    if (ratioToQemu !== null) console.log(`Sequential read: ${ratioToQemu.toFixed(2)} times QEMU TCG's`);
   }
 } finally {
   rmSync(directory, { recursive: true });

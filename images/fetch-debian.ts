@@ -23,7 +23,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { buildInitramfs, type InitramfsName, initScripts, payload } from "./initramfs.ts";
-import { readDiskModules } from "./kernel-modules.ts";
+import { readVirtioModules } from "./kernel-modules.ts";
 
 const cache = join(import.meta.dirname, "cache");
 const debs = join(cache, "debs");
@@ -102,7 +102,7 @@ function fetchKernel(meta: string, label: string): Record<string, Uint8Array> {
     const release = real.name.replace("linux-image-", "");
     copyFileSync(join(root, "boot", `vmlinuz-${release}`), join(cache, `vmlinuz-${label}`));
     copyFileSync(join(root, "boot", `config-${release}`), join(cache, `config-${label}`));
-    return readDiskModules(root);
+    return readVirtioModules(root);
   });
   console.log(`vmlinuz-${label}: ${real.name} ${real.version}`);
   return modules;

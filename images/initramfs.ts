@@ -50,6 +50,9 @@ export const networkModules = [
   "drivers/net/virtio_net.ko",
 ] as const;
 
+/** All that are loaded if they are there. */
+export const optionalModules = [...networkModules, "drivers/char/virtio_console.ko"] as const;
+
 /** The /init scripts by image name. */
 export const initScripts = {
   /** Says that user space runs, and powers off: what a boot costs. */
@@ -89,7 +92,7 @@ poweroff -f
 ${mounts}for module in ${diskModules.map(fileName).join(" ")}; do
   insmod /lib/modules/$module
 done
-for module in ${networkModules.map(fileName).join(" ")}; do
+for module in ${optionalModules.map(fileName).join(" ")}; do
   [ ! -e /lib/modules/$module ] || insmod /lib/modules/$module
 done
 echo "${reachedInit}"

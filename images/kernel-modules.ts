@@ -1,7 +1,7 @@
 /** The virtio drivers out of an unpacked linux-image package of Debian's. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { diskModules } from "./initramfs.ts";
+import { diskModules, optionalModules } from "./initramfs.ts";
 
 /**
  * @param root where the package was unpacked
@@ -21,4 +21,9 @@ export function readModules(root: string, paths: readonly string[]): Record<stri
 /** As `readModules`, of the disk drivers. */
 export function readDiskModules(root: string): Record<string, Uint8Array> {
   return readModules(root, diskModules);
+}
+
+/** As `readModules`, of all virtio drivers. */
+export function readVirtioModules(root: string): Record<string, Uint8Array> {
+  return readModules(root, [...diskModules, ...optionalModules]);
 }

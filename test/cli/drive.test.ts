@@ -73,6 +73,7 @@ describe.each(["boot", "trace"])("ukl-emu %s", (command) => {
       /more than 6 virtio devices on MMIO/,
     ],
     ["an entropy device of no kind", ["--rng", "usb"], /--rng: expected pci or mmio, found "usb"/],
+    ["a console of no kind", ["--hvc", "usb"], /--hvc: expected pci or mmio, found "usb"/],
   ];
   test.each(cases)("refuses %s", async (_name, args, expected) => {
     mkdirSync(join(cli.work, "directory"), { recursive: true });
@@ -82,7 +83,7 @@ describe.each(["boot", "trace"])("ukl-emu %s", (command) => {
     writeFileSync(join(cli.work, "odd.img"), "odd");
     writeFileSync(join(cli.work, "qcow2.img"), Buffer.concat([Buffer.from("QFI\xfb", "latin1"), good]));
     const { code, stdout, stderr } = await cli.run([command, hello, ...args]);
-    expect(stderr).toMatch(/^ukl-emu: --(drive|rng): [^\n]+\n$/);
+    expect(stderr).toMatch(/^ukl-emu: --(drive|rng|hvc): [^\n]+\n$/);
     expect(stderr).toMatch(expected);
     expect([code, stdout]).toEqual([2, ""]);
     expect(new Uint8Array(readFileSync(join(cli.work, "good.img")))).toEqual(good);

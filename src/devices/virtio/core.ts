@@ -95,6 +95,7 @@ export class VirtioCore implements VirtioHost {
       FEATURE.INDIRECT_DESC,
       FEATURE.EVENT_IDX,
       FEATURE.VERSION_1,
+      FEATURE.RING_RESET,
       ...(device.packed === false ? [] : [FEATURE.RING_PACKED]),
     ]);
     device.connect?.(this);
@@ -190,6 +191,17 @@ export class VirtioCore implements VirtioHost {
     } catch (error) {
       this.#driverError(error);
     }
+  }
+
+  /** Takes the selected queue out of use and back to its first state (2.6.1). @returns whether it was */
+  resetQueue(): boolean {
+    const { queue } = this;
+    const features = this.#s.driverFeatures as [number, number];
+    const settled = (this.#s.status & STATUS.FEATURES_OK) !== 0;
+    if (queue === null || !settled || !hasFeature(features, FEATURE.RING_RESET)) return false;
+    queue.reset();
+    this.#s.notified &= ~(1 << this.#s.queueSelect);
+    return true;
   }
 
   /** The driver has made buffers available in queue `index` (2.3). */

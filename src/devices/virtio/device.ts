@@ -24,7 +24,13 @@ export const STATUS = {
 } as const;
 
 /** Reserved feature bits (section 6), as bit numbers. */
-export const FEATURE = { INDIRECT_DESC: 28, EVENT_IDX: 29, VERSION_1: 32, RING_PACKED: 34 } as const;
+export const FEATURE = {
+  INDIRECT_DESC: 28,
+  EVENT_IDX: 29,
+  VERSION_1: 32,
+  RING_PACKED: 34,
+  RING_RESET: 40,
+} as const;
 
 /** Interrupt causes: the ISR status of PCI (4.1.4.5) and InterruptStatus of MMIO (4.2.2). */
 export const CAUSE = { QUEUE: 1, CONFIGURATION: 2 } as const;

@@ -267,11 +267,15 @@ export class VirtioNet implements VirtioDevice, NetworkPort {
 
   /** While no driver runs, frames are taken and lost, as on a cable to a machine that is still starting. */
   get hasRoom(): boolean {
-    return this.#backlog.hasRoom;
+    return !this.#isRunning || this.#backlog.hasRoom;
+  }
+
+  get #isRunning(): boolean {
+    return this.#host?.running === true;
   }
 
   receive(frame: Uint8Array, work: FrameWork): boolean {
-    if (this.#host?.running !== true) return this.#drop("noDriver");
+    if (!this.#isRunning) return this.#drop("noDriver");
     if (frame.length < ETHERNET_HEADER) return this.#drop("malformed");
     if (frame.length > LONGEST_FRAME) return this.#drop("tooLong");
     if (!this.hasRoom) return this.#drop("full");

@@ -32,6 +32,7 @@ const REGISTER = {
   SHM_SEL: 0x0ac,
   SHM_LEN_LOW: 0x0b0,
   SHM_BASE_HIGH: 0x0bc,
+  QUEUE_RESET: 0x0c0,
   CONFIG_GENERATION: 0x0fc,
   CONFIG: 0x100,
 } as const;
@@ -138,6 +139,10 @@ export class VirtioMmio implements Device, TransportSide {
         // 4.2.2.2: writing 0 stops the queue.
         if (value === 1) core.enableQueue();
         else if (value === 0) core.queue?.disable();
+        return;
+      case REGISTER.QUEUE_RESET:
+        // 4.2.2.1: it is done at once, so that the register never reads as 1.
+        if (value === 1) core.resetQueue();
         return;
       case REGISTER.QUEUE_NOTIFY:
         core.notify(value);

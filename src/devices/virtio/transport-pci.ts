@@ -53,13 +53,15 @@ const COMMON = {
   QUEUE_DESC: 0x20,
   QUEUE_DRIVER: 0x28,
   QUEUE_DEVICE: 0x30,
-  LENGTH: 0x38,
+  QUEUE_NOTIFY_DATA: 0x38,
+  QUEUE_RESET: 0x3a,
+  LENGTH: 0x3c,
 } as const;
 
 /** Width of the field at each offset; 4.1.3.1: drivers use it, and two words for 64 bits. */
 const WIDTHS = new Map<number, AccessSize>([
   ...[0x00, 0x04, 0x08, 0x0c, 0x20, 0x24, 0x28, 0x2c, 0x30, 0x34].map((at) => [at, 4] as const),
-  ...[0x10, 0x12, 0x16, 0x18, 0x1a, 0x1c, 0x1e].map((at) => [at, 2] as const),
+  ...[0x10, 0x12, 0x16, 0x18, 0x1a, 0x1c, 0x1e, 0x38, 0x3a].map((at) => [at, 2] as const),
   ...[0x14, 0x15].map((at) => [at, 1] as const),
 ]);
 
@@ -183,7 +185,11 @@ class Structures implements Device, TransportSide {
       case COMMON.QUEUE_ENABLE:
         return queue?.enabled === true ? 1 : 0;
       case COMMON.QUEUE_NOTIFY_OFF:
+      case COMMON.QUEUE_NOTIFY_DATA:
         return queue === null ? 0 : core.queueSelect;
+      case COMMON.QUEUE_RESET:
+        // 4.1.4.3.1: a reset is done at once, so that it never reads as 1.
+        return 0;
       default: {
         const area = AREAS[(at & ~7) as keyof typeof AREAS];
         return queue === null ? 0 : queue.address(area, at & 4 ? 1 : 0);
@@ -223,7 +229,11 @@ class Structures implements Device, TransportSide {
         // 4.1.4.3.2: the driver must not write 0.
         if (value === 1) core.enableQueue();
         return;
+      case COMMON.QUEUE_RESET:
+        if (value === 1 && core.resetQueue()) this.#s.queueVectors[core.queueSelect] = NO_VECTOR;
+        return;
       case COMMON.DEVICE_FEATURE:
+      case COMMON.QUEUE_NOTIFY_DATA:
       case COMMON.NUM_QUEUES:
       case COMMON.CONFIG_GENERATION:
       case COMMON.QUEUE_NOTIFY_OFF:

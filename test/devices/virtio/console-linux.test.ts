@@ -2,8 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { hasLinux, runLinux } from "./linux.ts";
 
-const SCRIPT = `insmod /lib/modules/virtio_console.ko
-stty -F /dev/hvc0 raw -echo
+const SCRIPT = `stty -F /dev/hvc0 raw -echo
 dd if=/dev/zero bs=1k count=40 2>/dev/null | tr '\\0' x >/dev/hvc0
 echo
 echo "type: now"

@@ -6,8 +6,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildInitramfs, diskModules, networkModules, reachedInit } from "../../../images/initramfs.ts";
-import { readModules } from "../../../images/kernel-modules.ts";
+import { buildInitramfs, reachedInit } from "../../../images/initramfs.ts";
+import { readVirtioModules } from "../../../images/kernel-modules.ts";
 import type { BlockStore } from "../../../src/devices/virtio/block.ts";
 import type { FrameWork, NetworkLink, NetworkPort } from "../../../src/devices/virtio/network-link.ts";
 import { Machine, type MachineOptions } from "../../../src/machine/machine.ts";
@@ -30,11 +30,7 @@ export function createInitrd(more: readonly string[] = []): Uint8Array {
   try {
     for (const name of packages) execFileSync("dpkg-deb", ["-x", join(cache, "debs", name!), root]);
     const busybox = ["bin/busybox", "usr/bin/busybox"].map((p) => join(root, p)).find((p) => existsSync(p))!;
-    return buildInitramfs(
-      "disk",
-      readFileSync(busybox),
-      readModules(root, [...diskModules, ...networkModules, ...more]),
-    );
+    return buildInitramfs("disk", readFileSync(busybox), readVirtioModules(root));
   } finally {
     rmSync(root, { recursive: true });
   }
@@ -76,9 +72,8 @@ export async function runLinux(
   options: MachineOptions = {},
   betweenSlices: (machine: Machine) => boolean = () => false,
   words = "",
-  modules: readonly string[] = ["drivers/char/virtio_console.ko"],
 ): Promise<LinuxRun> {
-  initrd ??= createInitrd(modules);
+  initrd ??= createInitrd();
   const console: number[] = [];
   const drive = { id: "script", store: scriptStore(script), transport: "pci" } as const;
   const machine = new Machine({

@@ -1,7 +1,18 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { VirtioBlock } from "../../../src/devices/virtio/block.ts";
 import { MS, runFor } from "../rig.ts";
-import { createMemory, createRig, FULL, PLAIN, type Rig, start, type TestRing, TestStore } from "./driver.ts";
+import {
+  createMemory,
+  createRig,
+  FULL,
+  PLAIN,
+  packed,
+  type Rig,
+  start,
+  type TestRing,
+  TestStore,
+  withReset,
+} from "./driver.ts";
 
 const HEADER = 0x30_0000;
 const DATA = 0x31_0000;
@@ -36,12 +47,12 @@ describe.each(["pci", "mmio"] as const)("status and features over %s", (kind) =>
     expect(rig.driver.status()).toBe(0);
   });
 
-  it("offers VERSION_1, indirect descriptors, event index and packed rings, unless told otherwise", () => {
+  it("offers VERSION_1, indirect descriptors, event index, queue reset and, unless told otherwise, packed rings", () => {
     const [low, high] = rig.driver.features();
-    expect([low >>> 28, high]).toEqual([3, 5]);
+    expect([low >>> 28, high]).toEqual([3, 0x105]);
     const store = new TestStore(8192);
     const split = new VirtioBlock({ name: "virtio disk0", store, serial: "disk0", packed: false });
-    expect(createRig(kind, split).driver.features()[1]).toBe(1);
+    expect(createRig(kind, split).driver.features()[1]).toBe(0x101);
   });
 
   it.each<[string, readonly [number, number]]>([
@@ -81,6 +92,36 @@ describe.each(["pci", "mmio"] as const)("status and features over %s", (kind) =>
     expect(ring!.used()).toEqual([]);
     rig.driver.setStatus(15);
     rig.driver.notify(0);
+    runFor(rig.clock, MS);
+    expect(ring!.used()).toHaveLength(1);
+  });
+
+  it.each([
+    ["split", FULL],
+    ["packed", packed(FULL)],
+  ] as const)("resets one queue, which can then lie elsewhere (2.6.1): %s", (_kind, words) => {
+    const [ring, other] = start(rig, withReset(words), [64, 64]);
+    offer(ring!);
+    offer(other!);
+    rig.driver.notify(0);
+    rig.driver.notify(1);
+    expect(rig.driver.resetQueue(0)).toBe(0);
+    runFor(rig.clock, MS);
+    expect([ring!.used().length, other!.used().length]).toEqual([0, 1]);
+    const Ring = ring!.constructor as new (...args: ConstructorParameters<typeof TestRing>) => TestRing;
+    const moved = new Ring(rig.memory, 0x18_0000, 16);
+    rig.driver.setQueue(0, 16, moved);
+    offer(moved);
+    rig.driver.notify(0);
+    runFor(rig.clock, MS);
+    expect(moved.used()).toHaveLength(1);
+  });
+
+  it("resets no queue for a driver that did not ask for that", () => {
+    const [ring] = start(rig, FULL, [64]);
+    offer(ring!);
+    rig.driver.notify(0);
+    expect(rig.driver.resetQueue(0)).toBe(1);
     runFor(rig.clock, MS);
     expect(ring!.used()).toHaveLength(1);
   });

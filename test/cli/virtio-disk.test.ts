@@ -119,8 +119,6 @@ describe.skipIf(!available)("Debian's cloud kernel", () => {
   const ways: [way: string, transport: string, words: string, interrupts: RegExp][] = [
     ["over PCI with MSI-X", "pci", "", /PCI-MSI .* virtio0-req\.0$/],
     ["over PCI with INTx", "pci", "pci=nomsi", /IO-APIC +1\d-fasteoi +virtio0$/],
-    // Two counts: the MP table has told of two processors, and of the wires.
-    ["over PCI with INTx by the MP table", "pci", "acpi=off pci=nomsi", /: +\d+ +\d+ +IO-APIC +1\d-fasteoi +virtio0$/],
     ["over PCI with the 8259 pair", "pci", "acpi=off noapic nolapic", /XT-PIC .* virtio0/],
     ["over MMIO", "mmio", "", /IO-APIC +5-edge +virtio0$/],
   ];
@@ -128,7 +126,6 @@ describe.skipIf(!available)("Debian's cloud kernel", () => {
     const [, transport, words, interrupts] = way;
     copyFileSync(path("new.img"), path("disk.img"));
     const args = ["--drive", `file=disk.img,id=a-serial.7,transport=${transport}`, "--rng", transport];
-    if (words === "acpi=off pci=nomsi") args.push("--cpus", "2");
     const { code, report, lines, start } = await boot(SCRIPT, words, args, transport);
     // Without ACPI a kernel does not know how to power off.
     const end = words.includes("acpi=off") ? [4, "halted"] : [0, "power-off"];

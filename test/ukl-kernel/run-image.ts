@@ -76,7 +76,17 @@ export function runQemu(
     const { stdout, status } = spawnSync(
       "qemu-system-x86_64",
       [
-        ...["-M", "q35", ...(more.includes("-accel") ? [] : ["-accel", "tcg"]), "-m", memory, "-nodefaults", "-display", "none", "-no-reboot"],
+        ...[
+          "-M",
+          "q35",
+          ...(more.includes("-accel") ? [] : ["-accel", "tcg"]),
+          "-m",
+          memory,
+          "-nodefaults",
+          "-display",
+          "none",
+          "-no-reboot",
+        ],
         ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
         ...["-kernel", path, ...(commandLine === "" ? [] : ["-append", commandLine])],
         ...more,

@@ -54,9 +54,16 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
     "ring3",
     { link: "ring3" },
     4,
-    ["child-ends", "clocks", "futex", "pipe-fork", "poll-select", "preemption", "processes", "programs"].concat(
-      ["signals", "socket-pair", "threads", ...STRESS],
-    ),
+    [
+      "child-ends",
+      "clocks",
+      "futex",
+      "pipe-fork",
+      "poll-select",
+      "preemption",
+      "processes",
+      "programs",
+    ].concat(["signals", "socket-pair", "threads", ...STRESS]),
   ],
   ["ring3", { link: "ring3" }, 1, ["processes", "threads"]],
   ["ring3", { link: "ring3" }, 2, ["pipe-fork", "signals", ...STRESS]],
@@ -78,13 +85,17 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
   ["shortcut", { link: "shortcut" }, 4, ["poll-select", "signals", "threads", "stress-threads"]],
 ];
 
-describe.skipIf(!hasTools).each(everywhere)("%s, %#: %o (needs gcc and musl-dev)", (_, options, cpus, names) => {
-  test.each(names)(`%s on ${cpus} processors prints what it prints on Linux`, { timeout: 120_000 }, async (name) => {
-    const run = runHere(await imageOf(name, options), { cpus, maxInstructions: 5_000_000_000 });
-    expect(application(run.console)).toEqual(onTheHost(name));
-    expect(run.console).toContain(count(cpus));
-    expect(run.stop).toEqual({ kind: "power-off" });
-  });
+describe.skipIf(!hasTools).each(everywhere)("%s, %# (needs gcc and musl-dev)", (_, options, cpus, names) => {
+  test.each(names)(
+    `%s on ${cpus} processors prints what it prints on Linux`,
+    { timeout: 120_000 },
+    async (name) => {
+      const run = runHere(await imageOf(name, options), { cpus, maxInstructions: 5_000_000_000 });
+      expect(application(run.console)).toEqual(onTheHost(name));
+      expect(run.console).toContain(count(cpus));
+      expect(run.stop).toEqual({ kind: "power-off" });
+    },
+  );
 });
 
 describe.skipIf(!hasTools)("turns of other lengths (needs gcc and musl-dev)", () => {
@@ -95,11 +106,15 @@ describe.skipIf(!hasTools)("turns of other lengths (needs gcc and musl-dev)", ()
     ["stress-fork", "ring3", 1900, 4],
     ["stress-fork", "kml", 100_000, 4],
     ["stress-threads", "kml", 1_000_000, 4],
-  ] as const)("%s, %s, turns of %i ns on %i processors", { timeout: 120_000 }, async (name, link, quantum, cpus) => {
-    const run = runHere(await imageOf(name, { link }), { cpus, quantum, maxInstructions: 5_000_000_000 });
-    expect(application(run.console)).toEqual(onTheHost(name));
-    expect(run.stop).toEqual({ kind: "power-off" });
-  });
+  ] as const)(
+    "%s, %s, turns of %i ns on %i processors",
+    { timeout: 120_000 },
+    async (name, link, quantum, cpus) => {
+      const run = runHere(await imageOf(name, { link }), { cpus, quantum, maxInstructions: 5_000_000_000 });
+      expect(application(run.console)).toEqual(onTheHost(name));
+      expect(run.stop).toEqual({ kind: "power-off" });
+    },
+  );
 
   test("two runs have the same console and, on each processor, the same number of instructions", async () => {
     const image = await imageOf("threads", { link: "ring3" });
@@ -201,7 +216,13 @@ describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x8
     ["processes", "ring3", "multi"],
   ] as const)("%s, %s, thread=%s", { timeout: 180_000 }, async (name, link, thread) => {
     const image = await imageOf(name, { link });
-    const { console, status } = runQemu(image, "", "128M", [...four, "-accel", `tcg,thread=${thread}`], 150_000);
+    const { console, status } = runQemu(
+      image,
+      "",
+      "128M",
+      [...four, "-accel", `tcg,thread=${thread}`],
+      150_000,
+    );
     expect(application(console)).toEqual(onTheHost(name));
     expect(console).toContain(count(4));
     expect(status).toBe(0);
@@ -214,4 +235,3 @@ describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x8
     expect(status).toBe(255);
   });
 });
-

@@ -1,7 +1,8 @@
-/** What firmware would have left in memory before a boot loader runs: BIOS data area, ACPI and SMBIOS tables. */
+/** What firmware would have left in memory before a boot loader runs: BIOS data area, ACPI, SMBIOS and MP tables. */
 import { installAcpi } from "./acpi.ts";
 import type { AcpiPlatform } from "./acpi-platform.ts";
 import { StructWriter } from "./bytes.ts";
+import { installMpTable } from "./mp-table.ts";
 import type { GuestMemory, Range } from "./platform.ts";
 import { installSmbios, type SmbiosNames } from "./smbios.ts";
 
@@ -11,6 +12,8 @@ export interface FirmwareOptions {
   readonly ebda: Range;
   /** COM1's first port, for kernels that look it up in the BIOS data area. */
   readonly com1: number;
+  /** Room for the MP table in F0000h-FFFFFh; absent for none. */
+  readonly mpTable?: Range;
   /** Room for the SMBIOS tables in F0000h-FFFFFh, with what they say; absent for none. */
   readonly smbios?: { readonly where: Range; readonly names: SmbiosNames };
 }
@@ -31,5 +34,6 @@ export function installFirmware(options: FirmwareOptions, memory: GuestMemory): 
   // The first byte of the EBDA is its size in KiB.
   memory.write(ebda.base, Uint8Array.of(Math.floor(ebda.length / 1024)));
   installAcpi(options.acpi, memory);
+  if (options.mpTable !== undefined) installMpTable(options.acpi, options.mpTable, memory);
   if (options.smbios !== undefined) installSmbios(options.smbios.names, options.smbios.where, memory);
 }

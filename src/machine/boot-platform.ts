@@ -6,6 +6,7 @@ import type { BootPlatform } from "../boot/platform.ts";
 import * as map from "./address-map.ts";
 
 const SMBIOS = { base: 0xf_0000, length: 0x1000 };
+const MP_TABLE = { base: 0xf_1000, length: 0x1000 };
 
 /** @param virtioMmio number of virtio devices on MMIO */
 export function acpiPlatform(processors: number, virtioMmio = 0): AcpiPlatform {
@@ -64,6 +65,7 @@ export function firmwareOptions(processors: number, virtioMmio = 0): FirmwareOpt
     acpi: acpiPlatform(processors, virtioMmio),
     ebda: map.EBDA,
     com1: map.PORTS.com1.base,
+    mpTable: MP_TABLE,
     smbios: {
       where: SMBIOS,
       names: { manufacturer: "ukl-emu", product: "ukl-emu virtual PC", version: "1", biosDate: "01/01/2026" },

@@ -57,11 +57,17 @@ export function runHere(image: Uint8Array, request: RunRequest = {}): Run {
   return { stop, console: console.replaceAll("\r\n", "\n"), instructions: machine.instructions };
 }
 
-/** Boots in QEMU without KVM, until the guest ends. @returns the console, line ends as \n, and the exit status */
+/**
+ * Boots in QEMU without KVM, until the guest ends.
+ * @param more options, which may name the accelerator again
+ * @returns the console, line ends as \n, and the exit status
+ */
 export function runQemu(
   image: Uint8Array,
   commandLine = "",
   memory = "64M",
+  more: readonly string[] = [],
+  timeout = 30_000,
 ): { readonly console: string; readonly status: number | null } {
   const work = mkdtempSync(join(tmpdir(), "ukl-emu-test-"));
   try {
@@ -70,11 +76,22 @@ export function runQemu(
     const { stdout, status } = spawnSync(
       "qemu-system-x86_64",
       [
-        ...["-M", "q35", "-accel", "tcg", "-m", memory, "-nodefaults", "-display", "none", "-no-reboot"],
+        ...[
+          "-M",
+          "q35",
+          ...(more.includes("-accel") ? [] : ["-accel", "tcg"]),
+          "-m",
+          memory,
+          "-nodefaults",
+          "-display",
+          "none",
+          "-no-reboot",
+        ],
         ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
         ...["-kernel", path, ...(commandLine === "" ? [] : ["-append", commandLine])],
+        ...more,
       ],
-      { encoding: "latin1", timeout: 30_000, stdio: ["ignore", "pipe", "pipe"] },
+      { encoding: "latin1", timeout, stdio: ["ignore", "pipe", "pipe"] },
     );
     return { console: stdout.replaceAll("\r\n", "\n"), status };
   } finally {

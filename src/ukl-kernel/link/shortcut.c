@@ -35,11 +35,12 @@ static long result_of(long result)
  */
 static long finish(long result, u64 number, u64 descriptor, const void *buffer, size_t size, u64 flags)
 {
+	kernel_leave();
+
 	register u64 fourth __asm__("r10") = flags;
 	register u64 fifth __asm__("r8") = 0;		/* send and recv are sendto and recvfrom without a name */
 	register u64 sixth __asm__("r9") = 0;
 
-	kernel_leave();
 	if (result == -ERESTARTSYS)
 		__asm__ volatile("call entry_ukl"
 				 : "=a"(result)

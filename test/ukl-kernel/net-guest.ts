@@ -37,7 +37,7 @@ export class Guest {
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     this.#qemu.stdout?.on("data", (bytes: Buffer) => {
-      this.console += bytes.toString("latin1").replaceAll("\r\n", "\n");
+      this.console += bytes.toString("latin1").replaceAll("\r", "");
       for (const look of this.#waiting) look();
     });
   }

@@ -140,6 +140,7 @@ static long stream_connect(struct file *file, struct socket *s, u32 address, u16
 		return -EALREADY;
 	if (!begun)
 		TRY(tcp_connect(s, address, port));
+	network_settle();
 	if (file->flags & O_NONBLOCK)
 		return -EINPROGRESS;
 	file_ref(file);
@@ -201,6 +202,7 @@ long sys_shutdown(int descriptor, u32 how)
 	else if (how != SHUT_RD)
 		s->write_shut = true;
 	socket_wake(s);
+	network_settle();
 	return 0;
 }
 

@@ -177,6 +177,7 @@ ssize_t inet_send_message(struct file *file, const struct iovec *vectors, u32 co
 	file_ref(file);		/* another thread may close it meanwhile */
 	ssize_t result = s->stream ? stream_send(s, vectors, count, flags)
 		       : size > 65507 ? -EMSGSIZE : datagram_send(s, vectors, count, (u32)size, to);
+	network_settle();
 	file_unref(file);
 	return result;
 }

@@ -48,6 +48,7 @@ void network_configure(u32 address, u32 mask, u32 gateway, const u32 *servers, u
 /* A timer of the stack is due at `deadline`. */
 void network_timer(u64 deadline);
 void loopback_send(struct packet *packet);
+void network_settle(void);		/* at the end of a call: what it sent to this machine arrives, as on Linux */
 bool is_own(u32 address);
 bool is_loopback(u32 address);		/* what goes there does not leave the machine */
 bool memory_charge(u32 bytes);		/* for what peers send; false: it would be too much */

@@ -55,7 +55,7 @@ void network_timer(u64 deadline)
 	}
 }
 
-/* The receiver sees it in the network's thread or at the next poll, not inside of the sender's call. */
+/* The receiver sees it when the sender's call ends, network_settle(), else in the network's thread. */
 void loopback_send(struct packet *packet)
 {
 	if (loopback_count >= LOOPBACK_MAX) {
@@ -76,6 +76,12 @@ static void loopback_poll(void)
 		ip_input(packet);
 		packet_free(packet);
 	}
+}
+
+void network_settle(void)
+{
+	if (!list_empty(&loopback))
+		network_poll();
 }
 
 void network_poll(void)

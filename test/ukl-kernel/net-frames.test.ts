@@ -47,13 +47,19 @@ function arp(operation: number): Buffer {
 }
 
 function echo(sequence: number): Buffer {
-  const message = Buffer.concat([Buffer.from([8, 0, 0, 0, 0, 1, 0, sequence]), Buffer.from("are you there?")]);
+  const message = Buffer.concat([
+    Buffer.from([8, 0, 0, 0, 0, 1, 0, sequence]),
+    Buffer.from("are you there?"),
+  ]);
   message.writeUInt16BE(checksum(message), 2);
   return ip(1, message);
 }
 
 function udp(port: number): Buffer {
-  const datagram = Buffer.concat([Buffer.from([0x30, 0x39, port >> 8, port & 255, 0, 13, 0, 0]), Buffer.from("hello")]);
+  const datagram = Buffer.concat([
+    Buffer.from([0x30, 0x39, port >> 8, port & 255, 0, 13, 0, 0]),
+    Buffer.from("hello"),
+  ]);
   datagram.writeUInt16BE(checksum(pseudo(17, 13), datagram), 6);
   return ip(17, datagram);
 }
@@ -106,7 +112,8 @@ function mutate(random: Random, frame: Buffer): Buffer {
     if (kind === 0 && at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
     else if (kind === 1 && at < bytes.length) bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)] ?? 0;
     else if (kind === 2) bytes = bytes.subarray(0, at);
-    else if (kind === 3) bytes = Buffer.concat([bytes, Buffer.alloc(random.below(1514 - Math.min(bytes.length, 1513)))]);
+    else if (kind === 3)
+      bytes = Buffer.concat([bytes, Buffer.alloc(random.below(1514 - Math.min(bytes.length, 1513)))]);
     else if (kind === 4 && at + 2 <= bytes.length) bytes.writeUInt16BE(random.below(65_536), at);
     else if (kind === 5 && at + 4 <= bytes.length) bytes.writeUInt32BE(random.u32(), at);
   }
@@ -171,14 +178,22 @@ test.skipIf(!hasTools || !hasQemu)(
           () => echo(1),
           () => udp(random.below(2) * 68 || 9),
           () => tcp({ from, to: PORT, sequence: 1000, flags: SYN }),
-          () => tcp({ from, to: PORT, sequence: 1001, acknowledgment: random.u32(), flags, data: "GET a\r\n" }),
-          () => tcp({ from, to: PORT, sequence: 1001 + random.below(70_000), flags: ACK, data: "x".repeat(1400) }),
+          () =>
+            tcp({ from, to: PORT, sequence: 1001, acknowledgment: random.u32(), flags, data: "GET a\r\n" }),
+          () =>
+            tcp({
+              from,
+              to: PORT,
+              sequence: 1001 + random.below(70_000),
+              flags: ACK,
+              data: "x".repeat(1400),
+            }),
         ][random.below(6)]!();
       };
       for (let i = 0; i < 1000; i++) {
         cable.send(mutate(random, some()));
         if (i % 100 !== 99) continue;
-        cable.send(arp(2));		// what a forged address has overwritten
+        cable.send(arp(2)); // what a forged address has overwritten
         cable.send(echo((i + 1) / 100));
         await cable.frame(isEchoReply((i + 1) / 100));
       }

@@ -76,7 +76,7 @@ export class Cable {
     this.#server = createServer((socket) => {
       this.#socket = socket;
       socket.on("error", () => {});
-      socket.on("data", (bytes) => this.#take(bytes));
+      socket.on("data", (bytes) => this.#take(Buffer.from(bytes)));
     });
   }
 

@@ -25,7 +25,9 @@ function onTheHost(name: string): readonly string[] {
   let lines = hostLines.get(name);
   if (lines === undefined) {
     const program = join(work, name);
-    execFileSync("musl-gcc", ["-static", "-O2", "-pthread", "-o", program, sourceOf(name)], { stdio: "pipe" });
+    execFileSync("musl-gcc", ["-static", "-O2", "-pthread", "-o", program, sourceOf(name)], {
+      stdio: "pipe",
+    });
     const run = spawnSync(program, { encoding: "latin1", timeout: 60_000 });
     lines = run.stdout.split("\n");
     const wrong = lines.filter((line) => line.startsWith("WRONG"));
@@ -48,17 +50,13 @@ const modes: readonly (readonly [string, KernelOptions, readonly string[]])[] = 
 ];
 
 describe.skipIf(!hasTools || !hasMusl).each(modes)("%s (needs gcc and musl-dev)", (_, options, names) => {
-  test.each(names)(
-    "%s prints what it prints on Linux",
-    { timeout: 120_000 },
-    async (name) => {
-      const { image } = await buildImage({ ...options, inputs: [sourceOf(name)] });
-      const run = runHere(image, { maxInstructions: 3_000_000_000 });
-      const lines = run.console.split("\n").filter((line) => !line.startsWith("ukl-kernel: "));
-      expect(lines).toEqual(onTheHost(name));
-      expect(run.stop).toEqual({ kind: "power-off" });
-    },
-  );
+  test.each(names)("%s prints what it prints on Linux", { timeout: 120_000 }, async (name) => {
+    const { image } = await buildImage({ ...options, inputs: [sourceOf(name)] });
+    const run = runHere(image, { maxInstructions: 3_000_000_000 });
+    const lines = run.console.split("\n").filter((line) => !line.startsWith("ukl-kernel: "));
+    expect(lines).toEqual(onTheHost(name));
+    expect(run.stop).toEqual({ kind: "power-off" });
+  });
 });
 
 /** All bytes that a server sends until it closes, or until `enough`. */
@@ -68,7 +66,7 @@ function talk(port: number, send: Uint8Array, enough: (text: string) => boolean)
     const socket = connect(port, "127.0.0.1");
     const text = (): string => Buffer.concat(parts).toString("latin1");
     socket.on("data", (bytes) => {
-      parts.push(bytes);
+      parts.push(Buffer.from(bytes));
       if (enough(text())) socket.end();
     });
     socket.on("close", () => resolve(text()));
@@ -130,7 +128,11 @@ describe.skipIf(!hasTools || !hasQemu).each(serverModes)("servers under QEMU, %s
       const answers = await talk(host, Buffer.from(requests), () => false);
       expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length).toBe(201);
       expect(answers.endsWith("Connection: close\r\n\r\n\u0000\u0001\u0002\u0003")).toBe(true);
-      for (const wrong of ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nA : b\r\n\r\n", "GET / HTTP/1.1\r\na: \0\r\n\r\n"]) {
+      for (const wrong of [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nA : b\r\n\r\n",
+        "GET / HTTP/1.1\r\na: \0\r\n\r\n",
+      ]) {
         expect(await talk(host, Buffer.from(wrong), () => false)).toMatch(/^HTTP\/1\.1 400 /);
       }
     } finally {
@@ -195,7 +197,12 @@ describe.skipIf(!hasTools || !hasQemu).each(serverModes)("servers under QEMU, %s
         const sent = conversation.map(([line]) => form(line)).join("");
         expect(await talk(host, Buffer.from(sent), () => false)).toBe(expected);
       }
-      for (const wrong of ["*x\r\n", "*1\r\n:3\r\n", "*1\r\n$99999999999\r\n", "*-9999999999999999999999\r\n"]) {
+      for (const wrong of [
+        "*x\r\n",
+        "*1\r\n:3\r\n",
+        "*1\r\n$99999999999\r\n",
+        "*-9999999999999999999999\r\n",
+      ]) {
         expect(await talk(host, Buffer.from(wrong), () => false)).toMatch(/^-ERR Protocol error/);
       }
     } finally {

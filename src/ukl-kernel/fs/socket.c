@@ -197,51 +197,6 @@ ssize_t inet_receive_message(struct file *file, const struct iovec *vectors, u32
 	return result;
 }
 
-long vectors_from_user(const struct iovec *user, u64 count, struct iovec few[VECTORS_FEW], struct iovec **vectors)
-{
-	size_t total = 0;
-	*vectors = few;
-	if (count > IOV_MAX)
-		return -EMSGSIZE;
-	if (count > VECTORS_FEW && !(*vectors = kmalloc(count * sizeof(**vectors))))
-		return -ENOBUFS;
-	long error = copy_from_user(*vectors, user, count * sizeof(**vectors));
-	for (u64 i = 0; i < count && !error; i++) {
-		total += (*vectors)[i].size;
-		if ((*vectors)[i].size > 0x7ffff000 || total > 0x7ffff000)
-			error = -EINVAL;
-	}
-	if (error && *vectors != few)
-		kfree(*vectors);
-	return error;
-}
-
-ssize_t inet_vectors(struct file *file, const struct iovec *user, u64 count, bool sending)
-{
-	struct iovec few[VECTORS_FEW], *vectors;
-	struct sockaddr_in from;
-	s32 flags;
-	TRY(vectors_from_user(user, count, few, &vectors));
-	ssize_t result = sending ? inet_send_message(file, vectors, (u32)count, 0, NULL)
-				 : inet_receive_message(file, vectors, (u32)count, 0, &from, &flags);
-	if (vectors != few)
-		kfree(vectors);
-	return result;
-}
-
-ssize_t inet_send(struct file *file, const void *buffer, size_t size, u32 flags)
-{
-	struct iovec vector = { (void *)buffer, size };
-	return inet_send_message(file, &vector, 1, flags, NULL);
-}
-ssize_t inet_receive(struct file *file, void *buffer, size_t size, u32 flags)
-{
-	struct iovec vector = { buffer, size };
-	struct sockaddr_in from;
-	s32 result_flags;
-	return inet_receive_message(file, &vector, 1, flags, &from, &result_flags);
-}
-
 static ssize_t inet_read(struct file *file, void *buffer, size_t size, u64 *position)
 {
 	return size ? inet_receive(file, buffer, size, 0) : 0;

@@ -139,8 +139,14 @@ void network_configure(u32 address, u32 mask, u32 gateway, const u32 *servers, u
 	network.mask = mask;
 	network.gateway = gateway;
 	network.configured = true;
+#if CONFIG_DISK
+	tree_lock();
+#endif
 	if (count)
 		write_resolver(servers, count);
+#if CONFIG_DISK
+	tree_unlock();
+#endif
 	if (address)
 		printk("ukl-kernel: network %u.%u.%u.%u/%d, gateway %u.%u.%u.%u\n", address >> 24, address >> 16 & 255,
 		       address >> 8 & 255, address & 255, mask ? 32 - __builtin_ctz(mask) : 0, gateway >> 24,
@@ -216,6 +222,9 @@ static void configure(const char *line)
 static const char *first_command_line;
 NORETURN static void network_begin(void)
 {
+#if CONFIG_SMP
+	kernel_enter();
+#endif
 	configure(first_command_line);
 	network_thread();
 }

@@ -83,6 +83,10 @@ function builder(yargs: Argv): Argv<BuildArguments> {
     .example("$0 build hello.c -o hello.bin --link ring3 --kpti", "the same at ring 3, with two page tables")
     .example("$0 build program -o image.bin --link kml", "run a static program at ring 0, as it is")
     .example(
+      "$0 build http.c -o http.bin --link ukl --net",
+      "a server that is its own kernel, with a network",
+    )
+    .example(
       "$0 build init.c -o sh.bin --link ring3 --with /bin/busybox=/bin/sh",
       "add a program",
     ) as Argv<BuildArguments>;

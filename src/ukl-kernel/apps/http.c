@@ -25,13 +25,13 @@ struct work {
 	unsigned long upload_left, upload_size;	/* of the one that comes */
 	unsigned crc;
 	bool upload, wanted;			/* wanted: its checksum */
-	bool close, head_only;
+	bool close, keep, head_only;		/* keep: HTTP/1.0 wants to be told that the connection stays */
 };
 
 struct request {
 	char *method, *target;
 	unsigned long length;		/* of the body */
-	bool close, expects, chunked, malformed;
+	bool close, old, expects, chunked, malformed;	/* old: HTTP/1.0 */
 };
 
 static unsigned crc_table[256];
@@ -59,7 +59,8 @@ static void put_head(struct client *client, struct work *work, const char *statu
 {
 	char head[512];
 	int length = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %lu\r\n%s%s\r\n",
-			      status, date, type, size, more, work->close ? "Connection: close\r\n" : "");
+			      status, date, type, size, more, work->close ? "Connection: close\r\n" :
+			      work->keep ? "Connection: keep-alive\r\n" : "");
 	put(client, head, (size_t)length);
 }
 
@@ -205,7 +206,7 @@ static void parse(struct request *request, char *head, char *end)
 	request->malformed = false;
 	*space = *version = 0;
 	request->target = space + 1;
-	request->close = version[8] == '0';
+	request->close = request->old = version[8] == '0';
 	for (char *line = line_end + 2; line < end; line = line_end + 2) {
 		line_end = strstr(line, "\r\n");
 		*line_end = 0;
@@ -231,6 +232,7 @@ static bool next_request(struct client *client, struct work *work)
 	*work = (struct work){ .file = -1 };
 	parse(&request, start, end + 2);
 	work->close = request.close;
+	work->keep = request.old && !request.close;
 	if (request.malformed || request.chunked) {
 		work->close = true;
 		put_answer(client, work, request.malformed ? "400 Bad Request" : "501 Not Implemented", "");

@@ -227,7 +227,7 @@ ssize_t socket_receive(struct file *file, void *buffer, size_t size, u32 flags)
 	return socket_transfer(file, buffer, size, flags, false);
 }
 
-#if !CONFIG_NET		/* else fs/socket-calls.c has them */
+#if !CONFIG_NET		/* else fs/socket-messages.c has them */
 /* The other end has no name, and none can be given. */
 long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, const void *address)
 {

@@ -1,4 +1,4 @@
-/* The calls that make, name and connect sockets; messages. */
+/* The calls that make, name and connect sockets. */
 #include "fs/socket.h"
 
 long socket_get(int descriptor, struct file **file, struct socket **socket)
@@ -12,7 +12,7 @@ long socket_get(int descriptor, struct file **file, struct socket **socket)
 	return 0;
 }
 
-static long address_from_user(struct sockaddr_in *to, const void *user, u32 size)
+long address_from_user(struct sockaddr_in *to, const void *user, u32 size)
 {
 	if (size < sizeof(*to))
 		return -EINVAL;
@@ -20,8 +20,7 @@ static long address_from_user(struct sockaddr_in *to, const void *user, u32 size
 	return to->family == AF_INET ? 0 : -EAFNOSUPPORT;
 }
 
-/* As much as there is room for; *size then is the whole size. */
-static long address_to_user(void *user, u32 *user_size, u32 address, u16 port)
+long address_to_user(void *user, u32 *user_size, u32 address, u16 port)
 {
 	struct sockaddr_in from = { AF_INET, be16(port), be32(address), {} };
 	u32 size;
@@ -140,6 +139,7 @@ static long stream_connect(struct file *file, struct socket *s, u32 address, u16
 		return -EALREADY;
 	if (!begun)
 		TRY(tcp_connect(s, address, port));
+	network_settle();
 	if (file->flags & O_NONBLOCK)
 		return -EINPROGRESS;
 	file_ref(file);
@@ -201,6 +201,7 @@ long sys_shutdown(int descriptor, u32 how)
 	else if (how != SHUT_RD)
 		s->write_shut = true;
 	socket_wake(s);
+	network_settle();
 	return 0;
 }
 
@@ -220,88 +221,4 @@ long sys_getpeername(int descriptor, void *user, u32 *size)
 	if (!s->remote_port || (s->stream && !tcp_synchronized(s)))
 		return -ENOTCONN;
 	return address_to_user(user, size, s->remote, s->remote_port);
-}
-
-/* Pairs of Unix sockets have these two as well. */
-long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, const void *user, u32 address_size)
-{
-	struct file *file = file_get(descriptor);
-	struct sockaddr_in to;
-	if (!file)
-		return -EBADF;
-	if (!is_inet(file))
-		return user ? -EISCONN : socket_send(file, buffer, size, flags);
-	struct iovec vector = { (void *)buffer, size };
-	bool named = user && !socket_of(file)->stream;
-	if (named)
-		TRY(address_from_user(&to, user, address_size));
-	return inet_send_message(file, &vector, 1, flags, named ? &to : NULL);
-}
-
-long sys_recvfrom(int descriptor, void *buffer, size_t size, u32 flags, void *user, u32 *address_size)
-{
-	struct file *file = file_get(descriptor);
-	struct sockaddr_in from;
-	s32 result_flags;
-	if (!file)
-		return -EBADF;
-	if (!is_inet(file))
-		return user ? -EOPNOTSUPP : socket_receive(file, buffer, size, flags);
-	struct iovec vector = { buffer, size };
-	bool stream = socket_of(file)->stream;
-	ssize_t result = inet_receive_message(file, &vector, 1, flags, &from, &result_flags);
-	if (result < 0 || !user)
-		return result;
-	long error = stream ? copy_to_user(address_size, &(u32){ 0 }, sizeof(u32))
-			    : address_to_user(user, address_size, be32(from.address), be16(from.port));
-	return error ?: result;
-}
-
-/* Without control data: what is sent of it is refused, none is received. */
-long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
-{
-	struct file *file;
-	struct socket *s;
-	struct msghdr message;
-	struct sockaddr_in to;
-	struct iovec few[VECTORS_FEW], *vectors;
-	TRY(socket_get(descriptor, &file, &s));
-	TRY(copy_from_user(&message, user, sizeof(message)));
-	if (message.control_size)
-		return -EOPNOTSUPP;
-	bool named = message.name && !s->stream;
-	if (named)
-		TRY(address_from_user(&to, message.name, message.name_size));
-	TRY(vectors_from_user(message.vectors, message.count, few, &vectors));
-	ssize_t result = inet_send_message(file, vectors, (u32)message.count, flags, named ? &to : NULL);
-	if (vectors != few)
-		kfree(vectors);
-	return result;
-}
-
-long sys_recvmsg(int descriptor, struct msghdr *user, u32 flags)
-{
-	struct file *file;
-	struct socket *s;
-	struct msghdr message;
-	struct sockaddr_in from = {};
-	struct iovec few[VECTORS_FEW], *vectors;
-	TRY(socket_get(descriptor, &file, &s));
-	TRY(copy_from_user(&message, user, sizeof(message)));
-	TRY(vectors_from_user(message.vectors, message.count, few, &vectors));
-	bool stream = s->stream;
-	ssize_t result = inet_receive_message(file, vectors, (u32)message.count, flags, &from, &message.flags);
-	if (vectors != few)
-		kfree(vectors);
-	if (result < 0)
-		return result;
-	if (message.name && !stream) {
-		if (copy_to_user(message.name, &from, MIN(message.name_size, (u32)sizeof(from))))
-			return -EFAULT;
-		message.name_size = sizeof(from);
-	} else {
-		message.name_size = 0;
-	}
-	message.control_size = 0;
-	return copy_to_user(user, &message, sizeof(message)) ? -EFAULT : result;
 }

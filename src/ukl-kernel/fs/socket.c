@@ -177,6 +177,7 @@ ssize_t inet_send_message(struct file *file, const struct iovec *vectors, u32 co
 	file_ref(file);		/* another thread may close it meanwhile */
 	ssize_t result = s->stream ? stream_send(s, vectors, count, flags)
 		       : size > 65507 ? -EMSGSIZE : datagram_send(s, vectors, count, (u32)size, to);
+	network_settle();
 	file_unref(file);
 	return result;
 }
@@ -194,51 +195,6 @@ ssize_t inet_receive_message(struct file *file, const struct iovec *vectors, u32
 				   : datagram_receive(s, vectors, count, flags, from, result_flags);
 	file_unref(file);
 	return result;
-}
-
-long vectors_from_user(const struct iovec *user, u64 count, struct iovec few[VECTORS_FEW], struct iovec **vectors)
-{
-	size_t total = 0;
-	*vectors = few;
-	if (count > IOV_MAX)
-		return -EMSGSIZE;
-	if (count > VECTORS_FEW && !(*vectors = kmalloc(count * sizeof(**vectors))))
-		return -ENOBUFS;
-	long error = copy_from_user(*vectors, user, count * sizeof(**vectors));
-	for (u64 i = 0; i < count && !error; i++) {
-		total += (*vectors)[i].size;
-		if ((*vectors)[i].size > 0x7ffff000 || total > 0x7ffff000)
-			error = -EINVAL;
-	}
-	if (error && *vectors != few)
-		kfree(*vectors);
-	return error;
-}
-
-ssize_t inet_vectors(struct file *file, const struct iovec *user, u64 count, bool sending)
-{
-	struct iovec few[VECTORS_FEW], *vectors;
-	struct sockaddr_in from;
-	s32 flags;
-	TRY(vectors_from_user(user, count, few, &vectors));
-	ssize_t result = sending ? inet_send_message(file, vectors, (u32)count, 0, NULL)
-				 : inet_receive_message(file, vectors, (u32)count, 0, &from, &flags);
-	if (vectors != few)
-		kfree(vectors);
-	return result;
-}
-
-ssize_t inet_send(struct file *file, const void *buffer, size_t size, u32 flags)
-{
-	struct iovec vector = { (void *)buffer, size };
-	return inet_send_message(file, &vector, 1, flags, NULL);
-}
-ssize_t inet_receive(struct file *file, void *buffer, size_t size, u32 flags)
-{
-	struct iovec vector = { buffer, size };
-	struct sockaddr_in from;
-	s32 result_flags;
-	return inet_receive_message(file, &vector, 1, flags, &from, &result_flags);
 }
 
 static ssize_t inet_read(struct file *file, void *buffer, size_t size, u64 *position)

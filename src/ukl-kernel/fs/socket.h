@@ -10,8 +10,9 @@ ssize_t inet_send_message(struct file *file, const struct iovec *vectors, u32 co
 			  const struct sockaddr_in *to);
 ssize_t inet_receive_message(struct file *file, const struct iovec *vectors, u32 count, u32 flags,
 			     struct sockaddr_in *from, s32 *result_flags);
-/* Copies the vectors of an application: a few into `few`, more into memory to be given to kfree(). */
-long vectors_from_user(const struct iovec *user, u64 count, struct iovec few[VECTORS_FEW], struct iovec **vectors);
+long address_from_user(struct sockaddr_in *to, const void *user, u32 size);
+/* As much as there is room for; *size then is the whole size. */
+long address_to_user(void *user, u32 *user_size, u32 address, u16 port);
 
 /*
  * Until the condition holds; `limit`: SO_RCVTIMEO or SO_SNDTIMEO. What came already is looked at first: then nobody

@@ -48,6 +48,7 @@ void network_configure(u32 address, u32 mask, u32 gateway, const u32 *servers, u
 /* A timer of the stack is due at `deadline`. */
 void network_timer(u64 deadline);
 void loopback_send(struct packet *packet);
+void network_settle(void);		/* at the end of a call: what it sent to this machine arrives, as on Linux */
 bool is_own(u32 address);
 bool is_loopback(u32 address);		/* what goes there does not leave the machine */
 bool memory_charge(u32 bytes);		/* for what peers send; false: it would be too much */
@@ -177,14 +178,14 @@ void tcp_acknowledge(struct socket *socket);		/* a segment without data */
 void tcp_send_syn(struct socket *socket);
 void tcp_output(struct socket *socket);			/* all that may be sent now */
 void tcp_send_reset(const struct ip_header *ip, const struct tcp_header *tcp, u32 size);
+/* The most that the window can be: without scaling its field has 16 bits. */
+static inline u32 window_most(const struct socket *s) { return MIN((u32)RING_MAX, 65535U << s->rcv_scale); }
 u32 tcp_window(const struct socket *socket);		/* what can be received from rcv_nxt on */
 void tcp_resume(void);					/* the device has room again */
 u64 tcp_timers(u64 now);				/* runs those that are due; the next deadline, ~0: none */
 void tcp_arm(struct socket *socket, u64 *timer, u64 delay);
 void tcp_round_trip(struct socket *socket, u64 sample);
-enum {
-	WINDOW_SCALE = 3, MSS_DEFAULT = 536, MSS_MAX = 16384, CWND_MAX = 1 << 20,
-};
+enum { WINDOW_SCALE = 3, MSS_DEFAULT = 536, MSS_MAX = 16384, CWND_MAX = 1 << 20 };
 
 /* Sequence numbers are compared modulo 2^32 (RFC 9293 3.4). */
 static inline bool before(u32 a, u32 b) { return (s32)(a - b) < 0; }

@@ -55,7 +55,7 @@ void network_timer(u64 deadline)
 	}
 }
 
-/* The receiver sees it in the network's thread or at the next poll, not inside of the sender's call. */
+/* The receiver sees it when the sender's call ends, network_settle(), else in the network's thread. */
 void loopback_send(struct packet *packet)
 {
 	if (loopback_count >= LOOPBACK_MAX) {
@@ -76,6 +76,12 @@ static void loopback_poll(void)
 		ip_input(packet);
 		packet_free(packet);
 	}
+}
+
+void network_settle(void)
+{
+	if (!list_empty(&loopback))
+		network_poll();
 }
 
 void network_poll(void)
@@ -133,8 +139,14 @@ void network_configure(u32 address, u32 mask, u32 gateway, const u32 *servers, u
 	network.mask = mask;
 	network.gateway = gateway;
 	network.configured = true;
+#if CONFIG_DISK
+	tree_lock();
+#endif
 	if (count)
 		write_resolver(servers, count);
+#if CONFIG_DISK
+	tree_unlock();
+#endif
 	if (address)
 		printk("ukl-kernel: network %u.%u.%u.%u/%d, gateway %u.%u.%u.%u\n", address >> 24, address >> 16 & 255,
 		       address >> 8 & 255, address & 255, mask ? 32 - __builtin_ctz(mask) : 0, gateway >> 24,
@@ -210,6 +222,9 @@ static void configure(const char *line)
 static const char *first_command_line;
 NORETURN static void network_begin(void)
 {
+#if CONFIG_SMP
+	kernel_enter();
+#endif
 	configure(first_command_line);
 	network_thread();
 }

@@ -13,7 +13,7 @@ static bool may_send(const struct socket *socket)
 /* Never less than the peer was told; when memory is short, no more than there is. */
 u32 tcp_window(const struct socket *socket)
 {
-	u32 limit = memory_tight() ? MAX(socket->receive.capacity, (u32)RING_MIN) : RING_MAX;
+	u32 limit = memory_tight() ? MAX(socket->receive.capacity, (u32)RING_MIN) : window_most(socket);
 	u32 window = limit - MIN(limit, socket->receive.used), told = socket->rcv_edge - socket->rcv_nxt;
 	return before(socket->rcv_edge, socket->rcv_nxt) || window > told ? window : told;
 }

@@ -122,7 +122,7 @@ void tcp_after_read(struct socket *socket)
 	if (socket->state < TCP_ESTABLISHED || socket->fin_received)
 		return;
 	u32 gain = socket->rcv_nxt + tcp_window(socket) - socket->rcv_edge, left = socket->rcv_edge - socket->rcv_nxt;
-	if ((s32)gain >= RING_MAX / 4 || (left < 2U * socket->mss && (s32)gain >= 2 * socket->mss)) {
+	if ((s32)gain >= (s32)window_most(socket) / 4 || (left < 2U * socket->mss && (s32)gain >= 2 * socket->mss)) {
 		socket->ack_now = true;
 		tcp_output(socket);
 	}

@@ -54,7 +54,8 @@ const PART_SOURCES: readonly (readonly [RegExp, readonly KernelPart[]])[] = [
 /** The kernel's C and assembly files, relative to src/ukl-kernel. */
 export function kernelSources(directory: string, parts: ReadonlySet<KernelPart>): string[] {
   return filesBelow(directory).filter((path) => {
-    if (!/\.[cS]$/.test(path) || !path.includes("/") || NOT_KERNEL.includes(path.split("/")[0]!)) return false;
+    if (!/\.[cS]$/.test(path) || !path.includes("/") || NOT_KERNEL.includes(path.split("/")[0]!))
+      return false;
     const part = PART_SOURCES.find(([pattern]) => pattern.test(path));
     return part === undefined || part[1].some((name) => parts.has(name));
   });

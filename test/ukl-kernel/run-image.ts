@@ -57,11 +57,12 @@ export function runHere(image: Uint8Array, request: RunRequest = {}): Run {
   return { stop, console: console.replaceAll("\r\n", "\n"), instructions: machine.instructions };
 }
 
-/** Boots in QEMU without KVM, until the guest ends. @returns the console, line ends as \n, and the exit status */
+/** Boots in QEMU without KVM, until the guest ends; `more` are options of QEMU's. @returns the console, line ends as \n, and the exit status */
 export function runQemu(
   image: Uint8Array,
   commandLine = "",
   memory = "64M",
+  more: readonly string[] = [],
 ): { readonly console: string; readonly status: number | null } {
   const work = mkdtempSync(join(tmpdir(), "ukl-emu-test-"));
   try {
@@ -73,8 +74,9 @@ export function runQemu(
         ...["-M", "q35", "-accel", "tcg", "-m", memory, "-nodefaults", "-display", "none", "-no-reboot"],
         ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
         ...["-kernel", path, ...(commandLine === "" ? [] : ["-append", commandLine])],
+        ...more,
       ],
-      { encoding: "latin1", timeout: 30_000, stdio: ["ignore", "pipe", "pipe"] },
+      { encoding: "latin1", timeout: 120_000, stdio: ["ignore", "pipe", "pipe"] },
     );
     return { console: stdout.replaceAll("\r\n", "\n"), status };
   } finally {

@@ -69,14 +69,14 @@ export function debugDisk(disk: Uint8Array, request: string): string {
   });
 }
 
-/** A disk in memory, with a place where reads fail and one from which on writes do. */
+/** A disk in memory, with a place where reads fail and one where writes do. */
 export class MemoryDisk implements BlockStore {
   readonly bytes: Uint8Array;
   readonly readonly: boolean;
   /** Bytes [start, end) that cannot be read. */
   badReads: readonly [number, number] = [0, 0];
-  /** Writes that begin here or behind it fail. */
-  badWrites = Number.POSITIVE_INFINITY;
+  /** Bytes [start, end) that cannot be written. */
+  badWrites: readonly [number, number] = [0, 0];
   reads = 0;
   flushes = 0;
 
@@ -97,7 +97,8 @@ export class MemoryDisk implements BlockStore {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    if (offset >= this.badWrites) throw new StoreError("write");
+    const [start, end] = this.badWrites;
+    if (offset < end && offset + bytes.length > start) throw new StoreError("write");
     this.bytes.set(bytes, offset);
   }
 

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { buildImage, type KernelOptions } from "../../src/build/index.ts";
 import { Random } from "../random.ts";
 import {
@@ -29,6 +29,8 @@ import {
   makeDisk,
 } from "./disk-image.ts";
 import { build, hasQemu, hasTools, type Run, runHere, runQemu } from "./run-image.ts";
+
+vi.setConfig({ testTimeout: 300_000 });
 
 const busybox = "/bin/busybox";
 const script = join(import.meta.dirname, "disk-script.sh");
@@ -104,7 +106,7 @@ const everywhere: readonly (readonly [string, KernelOptions, DiskRequest, readon
 ];
 
 describe.skipIf(!ready).each(everywhere)(`%s (${NEEDS})`, (_, options, request, names) => {
-  test.each(names)("%s prints what it prints on Linux", { timeout: 300_000 }, async (name) => {
+  test.each(names)("%s prints what it prints on Linux", async (name) => {
     const disk = new MemoryDisk(makeDisk(request));
     const run = runWith(await imageOf(name, options), disk, ON_TMP);
     expect(application(run.console)).toEqual(onTheHost(name));
@@ -266,7 +268,7 @@ describe.skipIf(!ready)(`limits (${NEEDS})`, () => {
     expect(Buffer.compare(disk.bytes, before)).toBe(0);
   });
 
-  test("a damaged file system gives errors, not a panic", { timeout: 300_000 }, async () => {
+  test("a damaged file system gives errors, not a panic", async () => {
     const { from } = makeTree("damaged");
     const sound = makeDisk({ from, size: "6M", options: ["-N", "64"] });
     const random = new Random(2026);
@@ -318,7 +320,7 @@ describe.skipIf(!ready || !hasQemu)(`under QEMU (${NEEDS}, qemu-system-x86_64)`,
   test.each([
     ["ring3", "virtio-blk-pci,drive=disk"],
     ["ukl", "virtio-blk-pci,drive=disk,disable-legacy=on"],
-  ] as const)("%s: %s", { timeout: 300_000 }, async (link, device) => {
+  ] as const)("%s: %s", async (link, device) => {
     const image = await imageOf("disk-files", { link });
     const { console, status, disk } = runQemuWith(image, makeDisk({}), ON_TMP, [device]);
     expect(application(console)).toEqual(onTheHost("disk-files"));

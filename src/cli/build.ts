@@ -82,6 +82,7 @@ function builder(yargs: Argv): Argv<BuildArguments> {
     .example("$0 build hello.c -o hello.bin --link ukl", "link an application with the kernel")
     .example("$0 build hello.c -o hello.bin --link ring3 --kpti", "the same at ring 3, with two page tables")
     .example("$0 build program -o image.bin --link kml", "run a static program at ring 0, as it is")
+    .example("$0 build app.c -o app.bin --link ukl --disk", "files on disks: boot with mount=/dev/vda:/mnt")
     .example(
       "$0 build http.c -o http.bin --link ukl --net",
       "a server that is its own kernel, with a network",

@@ -67,7 +67,7 @@ export function runQemu(
   commandLine = "",
   memory = "64M",
   more: readonly string[] = [],
-  timeout = 30_000,
+  timeout = 120_000,
 ): { readonly console: string; readonly status: number | null } {
   const work = mkdtempSync(join(tmpdir(), "ukl-emu-test-"));
   try {

@@ -17,6 +17,7 @@ const PARTS: readonly (readonly [string, RegExp, number])[] = [
     /^(?:net\/|fs\/(?:socket|epoll|eventfd)|drivers\/virtio-net\.c$|include\/network\.h$)/,
     3200,
   ],
+  ["ext2, its cache and mounting", /^(?:fs\/(?:ext2|block-cache|mount)|include\/disk\.h$)/, 1750],
   ["several processors", /^(?:smp\/|include\/smp\.h$)/, 600],
 ];
 

@@ -4,7 +4,7 @@
 long ext2_group(struct ext2 *fs, u32 number, struct block **block, struct ext2_group **group)
 {
 	u32 per_block = fs->block_size / sizeof(struct ext2_group);
-	TRY(block_read(fs->cache, fs->super->first_data_block + 1 + number / per_block, block));
+	TRY(block_read(fs->cache, fs->super.first_data_block + 1 + number / per_block, block));
 	*group = (struct ext2_group *)(*block)->data + number % per_block;
 	return 0;
 }
@@ -39,7 +39,7 @@ static long clear_bit(struct ext2 *fs, u32 bitmap, u32 bit)
 
 static u32 blocks_in_group(struct ext2 *fs, u32 group)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	return MIN(super->blocks_per_group, super->blocks - super->first_data_block - group * super->blocks_per_group);
 }
 
@@ -47,18 +47,16 @@ static u32 blocks_in_group(struct ext2 *fs, u32 group)
 static void count_blocks(struct ext2 *fs, struct block *block, struct ext2_group *group, int change)
 {
 	group->free_blocks += change;
-	fs->super->free_blocks += change;
+	fs->super.free_blocks += change;
 	block_dirty(block);
-	block_dirty(fs->super_block);
 }
 
 static void count_inodes(struct ext2 *fs, struct block *block, struct ext2_group *group, int change, bool directory)
 {
 	group->free_inodes += change;
 	group->directories -= directory ? change : 0;
-	fs->super->free_inodes += change;
+	fs->super.free_inodes += change;
 	block_dirty(block);
-	block_dirty(fs->super_block);
 }
 
 static long take_block(struct ext2 *fs, u32 number, u32 from, u32 *bit)
@@ -77,7 +75,7 @@ static long take_block(struct ext2 *fs, u32 number, u32 from, u32 *bit)
 /* From the goal on; then in the other groups; then in the goal's, from its start. */
 long ext2_block_allocate(struct ext2 *fs, u32 goal, u32 *number)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	u32 per_group = super->blocks_per_group, bit, first = super->first_data_block;
 	goal = goal < first || goal >= super->blocks ? 0 : goal - first;
 	for (u32 i = 0; i <= fs->groups && super->free_blocks; i++) {
@@ -93,7 +91,7 @@ long ext2_block_allocate(struct ext2 *fs, u32 goal, u32 *number)
 
 long ext2_block_free(struct ext2 *fs, u32 number)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	struct block *block;
 	struct ext2_group *group;
 	if (number < super->first_data_block || number >= super->blocks)
@@ -131,7 +129,7 @@ static long take_inode(struct ext2 *fs, u32 number, bool directory, u32 *bit)
 	struct block *block;
 	struct ext2_group *group;
 	TRY(ext2_group(fs, number, &block, &group));
-	long error = group->free_inodes ? take_bit(fs, group->inode_bitmap, 0, fs->super->inodes_per_group, bit) : -ENOSPC;
+	long error = group->free_inodes ? take_bit(fs, group->inode_bitmap, 0, fs->super.inodes_per_group, bit) : -ENOSPC;
 	if (!error)
 		count_inodes(fs, block, group, -1, directory);
 	block_put(block);
@@ -140,10 +138,10 @@ static long take_inode(struct ext2 *fs, u32 number, bool directory, u32 *bit)
 
 long ext2_inode_allocate(struct ext2 *fs, u32 near, bool directory, u32 *number)
 {
-	u32 per_group = fs->super->inodes_per_group, first = (near - 1) / per_group, bit;
+	u32 per_group = fs->super.inodes_per_group, first = (near - 1) / per_group, bit;
 	if (directory)
 		TRY(roomiest_group(fs, &first));
-	for (u32 i = 0; i < fs->groups && fs->super->free_inodes; i++) {
+	for (u32 i = 0; i < fs->groups && fs->super.free_inodes; i++) {
 		u32 group = (first + i) % fs->groups;
 		long error = take_inode(fs, group, directory, &bit);
 		if (error == -ENOSPC)
@@ -156,7 +154,7 @@ long ext2_inode_allocate(struct ext2 *fs, u32 near, bool directory, u32 *number)
 
 long ext2_inode_free(struct ext2 *fs, u32 number, bool directory)
 {
-	u32 per_group = fs->super->inodes_per_group;
+	u32 per_group = fs->super.inodes_per_group;
 	struct block *block;
 	struct ext2_group *group;
 	TRY(ext2_group(fs, (number - 1) / per_group, &block, &group));

@@ -25,7 +25,7 @@ static u64 nanoseconds(u32 seconds, u32 extra)
 /* The inode's place in the table. */
 static long table_entry(struct ext2 *fs, u32 number, struct block **block, struct ext2_inode **raw)
 {
-	u32 per_group = fs->super->inodes_per_group;
+	u32 per_group = fs->super.inodes_per_group;
 	u64 offset = (u64)((number - 1) % per_group) * fs->inode_size;
 	struct ext2_group *group;
 	TRY(ext2_group(fs, (number - 1) / per_group, block, &group));
@@ -51,10 +51,8 @@ long ext2_store(struct ext2_node *node)
 		raw->modified_extra = extra(inode->modified);
 		raw->changed_extra = extra(time_of_day());
 	}
-	if (inode->size >> 31 && S_ISREG(inode->mode)) {
-		inode->ext2->super->read_only_compatible |= READ_ONLY_LARGE_FILE;
-		block_dirty(inode->ext2->super_block);
-	}
+	if (inode->size >> 31 && S_ISREG(inode->mode))
+		inode->ext2->super.read_only_compatible |= READ_ONLY_LARGE_FILE;
 	TRY(table_entry(inode->ext2, inode->number, &block, &entry));
 	memcpy(entry, raw, raw_size(inode->ext2));
 	block_dirty(block);
@@ -145,7 +143,7 @@ long ext2_node_get(struct ext2 *fs, u32 number, struct ext2_node **result)
 			return 0;
 		}
 	}
-	if (number > fs->super->inodes || (number < fs->first_inode && number != EXT2_ROOT))
+	if (number > fs->super.inodes || (number < fs->first_inode && number != EXT2_ROOT))
 		return -EIO;
 	TRY(table_entry(fs, number, &block, &raw));
 	*result = raw->links && raw->mode ? node_new(fs, number, raw) : NULL;

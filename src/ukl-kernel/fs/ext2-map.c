@@ -33,8 +33,8 @@ static long add_block(struct ext2_node *node, u32 *slot, bool pointers)
 {
 	struct ext2 *fs = node->inode.ext2;
 	u32 sectors = fs->block_size / SECTOR_SIZE;
-	u32 group_start = fs->super->first_data_block +
-			  (node->inode.number - 1) / fs->super->inodes_per_group * fs->super->blocks_per_group;
+	u32 group_start = fs->super.first_data_block +
+			  (node->inode.number - 1) / fs->super.inodes_per_group * fs->super.blocks_per_group;
 	struct block *block;
 	if (node->raw.sectors + sectors < sectors)
 		return -EFBIG;

@@ -36,7 +36,7 @@ static long refuse(const struct disk *disk, u32 found, const struct feature *nam
 
 static long check_features(struct ext2 *fs)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	if (!super->revision)
 		return 0;
 	u32 no_read = super->incompatible & ~INCOMPATIBLE_FILE_TYPE;
@@ -49,7 +49,7 @@ static long check_features(struct ext2 *fs)
 /* Everything that sizes and places are computed from later. */
 static long check_sizes(struct ext2 *fs)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	u32 bits = fs->block_size * 8, first = super->first_data_block;
 	u64 disk_blocks = fs->disk->sectors / (fs->block_size / SECTOR_SIZE);
 	bool sound = super->revision <= 1 && super->blocks > first && super->blocks <= disk_blocks &&
@@ -74,9 +74,9 @@ static long read_super(struct ext2 *fs, u32 block_size)
 	if (!fs->cache)
 		return -ENOMEM;
 	TRY(block_read(fs->cache, SUPER_OFFSET / block_size, &fs->super_block));
-	fs->super = (struct ext2_super *)(fs->super_block->data + SUPER_OFFSET % block_size);
-	u32 log = fs->super->log_block_size;
-	if (fs->super->magic != EXT2_MAGIC || log > LARGEST_BLOCK || SUPER_OFFSET << log < fs->disk->sector_size) {
+	memcpy(&fs->super, fs->super_block->data + SUPER_OFFSET % block_size, sizeof(fs->super));
+	u32 log = fs->super.log_block_size;
+	if (fs->super.magic != EXT2_MAGIC || log > LARGEST_BLOCK || SUPER_OFFSET << log < fs->disk->sector_size) {
 		printk("ukl-kernel: %s: expected ext2 with blocks of %u to 4096 bytes, found none\n", fs->disk->name,
 		       MAX(fs->disk->sector_size, SUPER_OFFSET));
 		return -EINVAL;
@@ -91,7 +91,7 @@ static long open(struct ext2 *fs)
 {
 	struct ext2_node *root;
 	TRY(read_super(fs, MAX(fs->disk->sector_size, SUPER_OFFSET)));
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	fs->inode_size = super->revision ? super->inode_size : INODE_SIZE_MIN;
 	fs->first_inode = super->revision ? super->first_inode : REVISION_0_FIRST;
 	fs->file_types = super->revision && super->incompatible & INCOMPATIBLE_FILE_TYPE;
@@ -106,14 +106,13 @@ static long open(struct ext2 *fs)
 /* As long as it is written to it is not clean: whoever finds it so after a crash has it checked. */
 static long begin_writing(struct ext2 *fs)
 {
-	struct ext2_super *super = fs->super;
+	struct ext2_super *super = &fs->super;
 	if (!(super->state & EXT2_CLEAN))
 		printk("ukl-kernel: %s: ext2: was not unmounted: e2fsck should look at it\n", fs->disk->name);
 	super->state &= ~EXT2_CLEAN;
 	super->mounts++;
 	super->mount_time = (u32)(time_of_day() / NS_PER_SECOND);
-	block_dirty(fs->super_block);
-	return cache_flush(fs->cache);
+	return ext2_sync(fs);
 }
 
 long ext2_mount(struct disk *disk, bool read_only, struct ext2 **result)
@@ -125,7 +124,7 @@ long ext2_mount(struct disk *disk, bool read_only, struct ext2 **result)
 	fs->read_only = read_only;
 	list_init(&fs->nodes);
 	long error = open(fs);
-	bool clean = !error && fs->super->state & EXT2_CLEAN;
+	bool clean = !error && fs->super.state & EXT2_CLEAN;
 	if (!error && !read_only)
 		error = begin_writing(fs);
 	if (error) {
@@ -145,7 +144,8 @@ long ext2_sync(struct ext2 *fs)
 {
 	if (fs->read_only)
 		return 0;
-	fs->super->write_time = (u32)(time_of_day() / NS_PER_SECOND);
+	fs->super.write_time = (u32)(time_of_day() / NS_PER_SECOND);
+	memcpy(fs->super_block->data + SUPER_OFFSET % fs->block_size, &fs->super, sizeof(fs->super));
 	block_dirty(fs->super_block);
 	return cache_flush(fs->cache);
 }
@@ -155,7 +155,7 @@ long ext2_unmount(struct ext2 *fs)
 {
 	long error = ext2_sync(fs);
 	if (!fs->read_only && !error && fs->was_clean) {
-		fs->super->state |= EXT2_CLEAN;
+		fs->super.state |= EXT2_CLEAN;
 		error = ext2_sync(fs);
 	}
 	fs->root->references = 0;
@@ -169,7 +169,7 @@ bool ext2_writable(const struct inode *inode) { return !inode->ext2->read_only; 
 
 void ext2_statfs(const struct ext2 *fs, struct statfs *to)
 {
-	const struct ext2_super *super = fs->super;
+	const struct ext2_super *super = &fs->super;
 	to->type = EXT2_MAGIC;
 	to->block_size = to->fragment_size = fs->block_size;
 	to->blocks = super->blocks;

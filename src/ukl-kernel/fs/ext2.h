@@ -55,8 +55,8 @@ enum {
 struct ext2 {
 	struct disk *disk;
 	struct block_cache *cache;
-	struct block *super_block;		/* referenced as long as it is mounted; `super` is in it */
-	struct ext2_super *super;
+	struct block *super_block;		/* referenced as long as it is mounted */
+	struct ext2_super super;		/* what is to be written there: damage on the disk cannot change its sizes */
 	u32 block_size, groups, inode_size, first_inode;
 	u32 pointers;				/* in a block */
 	u64 device;				/* st_dev */

@@ -159,7 +159,7 @@ static void mounting(void)
 	IS(rmdir("/m/n"), 0);
 }
 
-/* Sectors of /mnt/bad cannot be read; what is written from the 16th MB of the disk on fails. */
+/* Sectors of /mnt/bad cannot be read, and some that a large file comes to lie on cannot be written. */
 static void failing(void)
 {
 	int fd, error = 0;

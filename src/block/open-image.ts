@@ -192,7 +192,13 @@ async function openBacking(
   let backing: Image;
   try {
     if (format === null) refuseUnnamed(path, reporting.errorText);
-    const request = { file: path, format: format ?? "raw", writes: false, alone: true, above: chain } as const;
+    const request = {
+      file: path,
+      format: format ?? "raw",
+      writes: false,
+      alone: true,
+      above: chain,
+    } as const;
     if (chain.some((other) => isSameFile(other, identify(path, reporting.errorText)))) {
       throw refusal(path, "the same file above itself");
     }

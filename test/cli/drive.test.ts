@@ -21,6 +21,9 @@ describe("parsing", () => {
       { file: "b,c.img", format: "raw", readonly: true, snapshot: true, id: "Root-1", transport: "mmio" },
       { ...plain, file: ",", id: "disk1" },
     ]);
+    const drive = { ...plain, file: "a.qcow2", id: "disk0", overlay: "b" };
+    expect(parseDrives(["file=a.qcow2,overlay=b"])).toEqual([drive]);
+    expect(parseDrives(["file=a.qcow2,format=qcow2"], "b")).toEqual([{ ...drive, format: "qcow2" }]);
   });
 
   test.each([
@@ -30,6 +33,8 @@ describe("parsing", () => {
     [["file="]],
     [["file=a,file=b"]],
     [["file=a,format=vmdk"]],
+    [["file=a,overlay="]],
+    [["file=a,readonly,overlay=b"]],
     [["file=a,readonly=yes"]],
     [["file=a,transport=usb"]],
     [["file=a,cache=none"]],
@@ -55,12 +60,40 @@ describe.each(["boot", "trace"])("ukl-emu %s", (command) => {
     ["a directory", ["--drive", "file=directory"], /found a directory/],
     ["an empty file", ["--drive", "file=empty.img"], /found an empty file/],
     ["an odd size", ["--drive", "file=odd.img"], /multiple of 512/],
+    ["qcow2 that is none", ["--drive", "file=good.img,format=qcow2"], /found no qcow2 header/],
+    ["qcow2 by contents alone", ["--drive", "file=guest.img"], /format=qcow2 or format=raw says which/],
     [
-      "qcow2",
-      ["--drive", "file=good.img,format=qcow2"],
-      /qcow2 is not supported yet: qemu-img convert -O raw/,
+      "qcow2 by name alone",
+      ["--drive", "file=named.qcow2"],
+      /does not start like qcow2.*format=qcow2 or format=raw/,
     ],
-    ["qcow2 by content", ["--drive", "file=qcow2.img"], /qemu-img convert -O raw/],
+    ["a qcow2 header and no image", ["--drive", "file=guest.img,format=qcow2"], /a corrupt qcow2 image \(/],
+    ["an overlay of nothing", ["--overlay", "new.qcow2"], /--overlay: expected one --drive, found 0/],
+    [
+      "an overlay of two",
+      ["--overlay", "new.qcow2", "--drive", "file=good.img", "--drive", "file=odd.img"],
+      /--overlay: expected one --drive, found 2: overlay=FILE in a --drive says which/,
+    ],
+    [
+      "two overlays",
+      ["--overlay", "new.qcow2", "--drive", "file=good.img,overlay=other.qcow2"],
+      /--overlay: expected one overlay, found overlay=other\.qcow2 too/,
+    ],
+    [
+      "an overlay of a read-only disk",
+      ["--overlay", "new.qcow2", "--drive", "file=good.img,readonly"],
+      /--overlay: expected a disk that can be written to/,
+    ],
+    [
+      "an overlay in a directory that is missing",
+      ["--drive", "file=good.img,overlay=missing/new.qcow2"],
+      /missing\/new\.qcow2: expected to make an overlay, found no such file/,
+    ],
+    [
+      "an overlay that is none",
+      ["--drive", "file=good.img,overlay=odd.img"],
+      /odd\.img: expected a disk image, found no qcow2 header/,
+    ],
     ["the same file twice", ["--drive", "file=good.img", "--drive", "file=good.img"], /another ukl-emu/],
     [
       "an odd transport",
@@ -80,12 +113,17 @@ describe.each(["boot", "trace"])("ukl-emu %s", (command) => {
     writeFileSync(join(cli.work, "good.img"), good);
     writeFileSync(join(cli.work, "empty.img"), "");
     writeFileSync(join(cli.work, "odd.img"), "odd");
-    writeFileSync(join(cli.work, "qcow2.img"), Buffer.concat([Buffer.from("QFI\xfb", "latin1"), good]));
+    const guest = Buffer.concat([Buffer.from("QFI\xfb", "latin1"), good]);
+    writeFileSync(join(cli.work, "guest.img"), guest);
+    writeFileSync(join(cli.work, "named.qcow2"), good);
+    const files = cli.files();
     const { code, stdout, stderr } = await cli.run([command, hello, ...args]);
-    expect(stderr).toMatch(/^ukl-emu: --(drive|rng): [^\n]+\n$/);
+    expect(stderr).toMatch(/^ukl-emu: --(drive|rng|overlay): [^\n]+\n$/);
     expect(stderr).toMatch(expected);
     expect([code, stdout]).toEqual([2, ""]);
     expect(new Uint8Array(readFileSync(join(cli.work, "good.img")))).toEqual(good);
+    expect(readFileSync(join(cli.work, "guest.img"))).toEqual(guest);
+    expect(cli.files()).toEqual(files);
   });
 });
 

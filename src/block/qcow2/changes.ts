@@ -87,7 +87,8 @@ export class Changes {
         }
         // What may fail comes first, while nothing is taken.
         const isPart = part !== this.#around.clusterSize;
-        const around = isPart && !this.#readsAsZeroes(cluster, old) ? this.#around.contents(cluster, old) : null;
+        const around =
+          isPart && !this.#readsAsZeroes(cluster, old) ? this.#around.contents(cluster, old) : null;
         loose = this.#refcounts.allocate();
         const place = loose * this.#around.clusterSize;
         // A place that was used before has bytes of its own; one behind the end of the file has zeroes.

@@ -13,7 +13,8 @@ const ZSTD_WINDOW_LOG = 23;
 export function decompress(kind: "zlib" | "zstd", data: Uint8Array, size: number): Uint8Array {
   let bytes: Uint8Array;
   try {
-    if (kind === "zlib") bytes = inflateRawSync(data, { maxOutputLength: size, chunkSize: Math.max(64, size) });
+    if (kind === "zlib")
+      bytes = inflateRawSync(data, { maxOutputLength: size, chunkSize: Math.max(64, size) });
     else {
       bytes = zstdDecompressSync(data.subarray(0, zstdFrameLength(data)), {
         maxOutputLength: size,

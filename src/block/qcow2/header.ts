@@ -115,7 +115,8 @@ export function parseHeader(start: Uint8Array, length: number): Header {
   const view = new DataView(start.buffer, start.byteOffset, start.length);
   const clusterBits = clusterBitsOf(start);
   const version = view.getUint32(FIELD.VERSION);
-  if (version !== 2 && version !== 3) throw new UnsupportedImage(`qcow2 version ${version}, of which 2 and 3 are known`);
+  if (version !== 2 && version !== 3)
+    throw new UnsupportedImage(`qcow2 version ${version}, of which 2 and 3 are known`);
   const headerLength = version === 2 ? VERSION_2_LENGTH : lengthOf(view);
   const extensions = readExtensions(view, headerLength);
   const features = version === 2 ? 0 : checkFeatures(view, extensions);
@@ -180,7 +181,9 @@ function checkFeatures(view: DataView, extensions: Map<number, Uint8Array>): num
     const word = view.getUint32(FIELD.INCOMPATIBLE_FEATURES + (bit < 32 ? 4 : 0));
     if (((word >>> (bit % 32)) & 1) === 0 || bit <= COMPRESSION) continue;
     const name = bit === EXTENDED_L2 ? "extended L2 entries" : featureName(extensions, bit);
-    throw new UnsupportedImage(`a qcow2 image with ${name}, not supported: qemu-img convert -O qcow2 makes a plain one`);
+    throw new UnsupportedImage(
+      `a qcow2 image with ${name}, not supported: qemu-img convert -O qcow2 makes a plain one`,
+    );
   }
   const features = view.getUint32(FIELD.INCOMPATIBLE_FEATURES + 4);
   if ((features & (1 << EXTERNAL_DATA)) !== 0) {
@@ -204,8 +207,10 @@ function featureName(extensions: Map<number, Uint8Array>, bit: number): string {
 function compressionOf(view: DataView, headerLength: number, features: number): "zlib" | "zstd" {
   const type = headerLength > FIELD.COMPRESSION_TYPE ? view.getUint8(FIELD.COMPRESSION_TYPE) : 0;
   const marked = (features & (1 << INCOMPATIBLE.COMPRESSION)) !== 0;
-  if (marked !== (type !== 0)) throw new CorruptImage(`compression type ${type}, its feature bit says otherwise`);
-  if (type > 1) throw new UnsupportedImage(`a qcow2 image with compression type ${type}, of which 0 and 1 are known`);
+  if (marked !== (type !== 0))
+    throw new CorruptImage(`compression type ${type}, its feature bit says otherwise`);
+  if (type > 1)
+    throw new UnsupportedImage(`a qcow2 image with compression type ${type}, of which 0 and 1 are known`);
   return type === 1 ? "zstd" : "zlib";
 }
 

@@ -173,7 +173,9 @@ export class Refcounts {
   release(cluster: number): void {
     const count = this.get(cluster);
     if (count === 0) {
-      throw new CorruptImage(`a cluster at ${hex(cluster * this.#clusterSize)} that is in use and counted free`);
+      throw new CorruptImage(
+        `a cluster at ${hex(cluster * this.#clusterSize)} that is in use and counted free`,
+      );
     }
     this.#set(cluster, count - 1);
     if (count > 1) return;

@@ -90,14 +90,13 @@ function snapshotTableLength(file: HostFile, header: Header): number {
     file.read(at, entry);
     const extra = view.getUint32(SNAPSHOT.EXTRA_LENGTH);
     const strings = view.getUint16(SNAPSHOT.ID_LENGTH) + view.getUint16(SNAPSHOT.NAME_LENGTH);
-    at += Math.ceil((SNAPSHOT.LENGTH + extra + strings) / 8) * 8;
-    if (
-      extra > SNAPSHOT.MOST_EXTRA ||
-      at > file.length ||
-      at - header.snapshotsOffset > LARGEST_SNAPSHOT_TABLE
-    ) {
-      throw new CorruptImage(`snapshot ${i} ends at ${hex(at)}`);
+    const end = at + SNAPSHOT.LENGTH + extra + strings;
+    const length = end - header.snapshotsOffset;
+    if (extra > SNAPSHOT.MOST_EXTRA || end > file.length || length > LARGEST_SNAPSHOT_TABLE) {
+      throw new CorruptImage(`snapshot ${i} ends at ${hex(end)}`);
     }
+    // Entries are padded; the last one's padding need not be in the file.
+    at = Math.ceil(end / 8) * 8;
   }
   return at - header.snapshotsOffset;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { type Disk, type DiskRequest, openDisk } from "../../../src/block/open.ts";
-import { Random } from "../../random.ts";
+import type { Random } from "../../random.ts";
 
 export const hasQemuImg = !spawnSync("qemu-img", ["--version"]).error;
 

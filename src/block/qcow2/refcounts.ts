@@ -5,7 +5,7 @@
  * free now and in the image on the disk, and changed refcount blocks get new places, as does the table.
  */
 import type { HostFile } from "../host-file.ts";
-import { CorruptImage, hex } from "./errors.ts";
+import { CorruptImage, hex, UnsupportedImage } from "./errors.ts";
 import { type Header, read64, write64 } from "./header.ts";
 import { RefcountBlock, RefcountFormat } from "./refcount-block.ts";
 
@@ -18,6 +18,9 @@ const MOST_RECYCLED = 256;
 const FEWEST_RECYCLED = 8;
 /** QEMU's limit for the table. */
 const LARGEST_TABLE = 8 * 2 ** 20;
+
+/** Tables in an image that is written to, since the place of each is kept in mind: 32 GiB with the smallest clusters. */
+const MOST_TABLES = 2 ** 20;
 
 /** No cluster can be had. As the host says it of a file system. */
 class ImageFull extends Error {
@@ -87,6 +90,11 @@ export class Refcounts {
   #noteTable(cluster: number): void {
     if (this.tables.has(cluster)) {
       throw new CorruptImage(`two tables at ${hex(cluster * this.#clusterSize)}`);
+    }
+    if (this.tables.size === MOST_TABLES) {
+      throw new UnsupportedImage(
+        `a qcow2 image of more than ${MOST_TABLES} tables: qemu-img convert -o cluster_size=64k makes them fewer`,
+      );
     }
     this.tables.add(cluster);
   }

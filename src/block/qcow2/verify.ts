@@ -32,7 +32,7 @@ export function verify(file: HostFile, header: Header, mapping: Mapping, refcoun
   }
   const budget = new Budget(refcounts);
   // In the order of the file, so that each refcount block is read once.
-  for (const cluster of [...refcounts.tables].sort((a, b) => a - b)) {
+  for (const cluster of Float64Array.from(refcounts.tables).sort()) {
     if (refcounts.get(cluster) === 0) {
       throw new CorruptImage(`a table at ${hex(cluster * clusterSize)} that is counted free`);
     }

@@ -15,7 +15,7 @@ import { content, hasQemuImg, useWorkshop } from "./images.ts";
 const IMAGES = Number(process.env["FUZZ_IMAGES"] ?? 1000);
 const DISK = 256 * 1024;
 const OPERATIONS = 24;
-const TIME_LIMIT_MS = 5000;
+const TIME_LIMIT_MS = 30_000;
 /** Memory of the process that a case may leave behind or need at once, beside what collection has not found yet. */
 const MEMORY_LIMIT = 256 * 2 ** 20;
 
@@ -47,7 +47,7 @@ beforeAll(() => {
   KINDS.forEach(([options, ...more], i) => {
     const name = `seed${i}.qcow2`;
     shop.qemuImg("convert", "-f", "raw", "-O", "qcow2", ...more, "-o", options!, "contents.raw", name);
-    if (i % 2 === 0) shop.qemuImg("snapshot", "-c", "one", name);
+    if (i % 3 === 0) shop.qemuImg("snapshot", "-c", "one", name);
     const image = readFileSync(shop.path(name));
     const view = new DataView(image.buffer, image.byteOffset, image.length);
     const fields = [FIELD.L1_TABLE_OFFSET, FIELD.REFCOUNT_TABLE_OFFSET, FIELD.SNAPSHOTS_OFFSET];

@@ -2,22 +2,27 @@
  * The emulator's disk is killed while it writes: the image is clean for qemu-img at any moment, without a repair, and
  * every record is there whose flush had returned.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Random } from "../../random.ts";
 import { hasQemuImg, useWorkshop } from "./images.ts";
-import { DISK, MOST_UNFLUSHED, operation, RECORD, record, SLOTS, slotOffset } from "./records.ts";
+import { DISK, lostSlots, MOST_UNFLUSHED } from "./records.ts";
 
 /** `KILLS=200 vitest run test/block/qcow2/kill.test.ts` is the long run. */
 const KILLS = Number(process.env["KILLS"] ?? 8);
 const shop = useWorkshop();
+const program = join(import.meta.dirname, "records.ts");
+
+/** Operations that the last flush covers. */
+function flushedIn(text: string): number {
+  return Number([...text.matchAll(/^flushed (\d+)$/gm)].at(-1)?.[1] ?? 0);
+}
 
 /** @returns how many operations were flushed */
 async function killedWriter(seed: number, delay: number): Promise<number> {
-  const program = join(import.meta.dirname, "records.ts");
   const child = spawn(process.execPath, [program, shop.path("disk.qcow2"), String(seed)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -33,23 +38,8 @@ async function killedWriter(seed: number, delay: number): Promise<number> {
   await setTimeout(delay);
   child.kill("SIGKILL");
   expect(await ended).toBe("SIGKILL");
-  return Number(text.slice(0, text.lastIndexOf("\n")).split("\n").at(-1));
+  return flushedIn(text);
 }
-
-/** What may be in each slot, from numbers of operations: the last one that was flushed, or any later one. */
-function allowed(seed: number, flushed: number, before: Uint8Array): Uint8Array[][] {
-  const slots = Array.from({ length: SLOTS }, (_, slot) => [slotOf(before, slot)]);
-  for (let n = 0; n < flushed + MOST_UNFLUSHED; n++) {
-    const { kind, slot } = operation(seed, n);
-    if (kind !== "record" && kind !== "zero") continue;
-    if (n < flushed) slots[slot] = [];
-    slots[slot]!.push(kind === "zero" ? new Uint8Array(RECORD) : record(seed, n, slot));
-  }
-  return slots;
-}
-
-const slotOf = (disk: Uint8Array, slot: number): Uint8Array =>
-  disk.subarray(slotOffset(slot), slotOffset(slot) + RECORD);
 
 describe.skipIf(!hasQemuImg)("an image whose writer is killed", () => {
   const kinds: [string, string][] = [
@@ -72,14 +62,47 @@ describe.skipIf(!hasQemuImg)("an image whose writer is killed", () => {
       const flushed = await killedWriter(seed, dice.below(400));
       total += flushed;
       shop.expectClean("disk.qcow2");
-      const slots = allowed(seed, flushed, disk);
+      const before = disk;
       shop.qemuImg("convert", "-O", "raw", "disk.qcow2", "after.raw");
       disk = readFileSync(shop.path("after.raw"));
-      const lost = slots.flatMap((states, slot) =>
-        states.some((state) => Buffer.compare(state, slotOf(disk, slot)) === 0) ? [] : [slot],
-      );
+      const lost = lostSlots(seed, flushed, flushed + MOST_UNFLUSHED, new Set(), before, disk);
       expect(lost, `kill ${kill}, ${flushed} operations flushed`).toEqual([]);
     }
     expect(total).toBeGreaterThan(KILLS * 10);
+  });
+});
+
+describe.skipIf(!hasQemuImg)("a host that has no room for more", () => {
+  const COUNT = 500;
+  // Blocks of 512 bytes that the file may have in the first two rounds.
+  const kinds: [string, number, number][] = [
+    ["64k", 4000, 6000],
+    ["512", 1500, 2000],
+    ["2M", 16_000, 20_000],
+  ];
+  test.each(kinds)("fails requests, and loses nothing that was flushed: %s", (clusterSize, ...limits) => {
+    shop.qemuImg("create", "-f", "qcow2", "-o", `cluster_size=${clusterSize}`, "disk.qcow2", String(DISK));
+    let disk: Uint8Array = new Uint8Array(DISK);
+    for (const [round, limit] of [...limits, "unlimited"].entries()) {
+      const command = `trap "" XFSZ; ulimit -f ${limit}; exec "$0" "$@"`;
+      const args = [program, shop.path("disk.qcow2"), String(round + 1), String(COUNT)];
+      const { stdout, stderr, status } = spawnSync("sh", ["-c", command, process.execPath, ...args], {
+        encoding: "utf8",
+      });
+      expect(status, stderr).toBe(0);
+      const failed = new Set([...stdout.matchAll(/^failed (\d+)$/gm)].map(([, n]) => Number(n)));
+      const told = stdout.match(/^told .*$/gm) ?? [];
+      if (limit !== "unlimited") {
+        expect(failed.size).toBeGreaterThan(20);
+        // Once for each kind.
+        expect(new Set(told).size).toBe(told.length);
+        expect(told).toContain("told write EFBIG");
+      } else expect([failed.size, told]).toEqual([0, []]);
+      shop.expectClean("disk.qcow2");
+      const before = disk;
+      shop.qemuImg("convert", "-O", "raw", "disk.qcow2", "after.raw");
+      disk = readFileSync(shop.path("after.raw"));
+      expect(lostSlots(round + 1, flushedIn(stdout), COUNT, failed, before, disk), stdout).toEqual([]);
+    }
   });
 });

@@ -30,6 +30,7 @@ const busyboxPackage = package_(/^busybox-static_/);
 /** e2fsprogs lie where only the superuser's path leads. */
 const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` };
 const hasTools = ["mke2fs", "e2fsck", "debugfs"].every((tool) => !spawnSync(tool, ["-V"], { env }).error);
+const hasQemuImg = !spawnSync("qemu-img", ["--version"]).error;
 const available = existsSync(kernel) && kernelPackage && busyboxPackage && hasTools;
 const MINUTES = 60_000;
 
@@ -143,15 +144,56 @@ describe.skipIf(!available)("Debian's cloud kernel", () => {
         expect.stringMatching(interrupts),
       ]),
     );
-    // On the host: no error, and the files that the guest wrote.
-    expect(tool("e2fsck", "-fn", path("disk.img"))).toMatch(/^disk|: \d+\/\d+ files/m);
+    expectFiles(path("disk.img"));
+  });
+
+  /** On the host: no error, and the files that the guest wrote. */
+  function expectFiles(disk: string): void {
+    expect(tool("e2fsck", "-fn", disk)).toMatch(/: \d+\/\d+ files/m);
     const dump = (name: string): Uint8Array => {
-      tool("debugfs", "-R", `dump /${name} ${path("dumped")}`, path("disk.img"));
+      tool("debugfs", "-R", `dump /${name} ${path("dumped")}`, disk);
       return readFileSync(path("dumped"));
     };
     expect(sha256(dump("out"))).toBe(sha256(sequence));
     expect(sha256(dump("copy"))).toBe(sha256(payload()));
-    expect(tool("debugfs", "-R", "ls -l /", path("disk.img"))).not.toContain("removed");
+    expect(tool("debugfs", "-R", "ls -l /", disk)).not.toContain("removed");
+  }
+
+  const qcow2: [name: string, options: string[], drive: string][] = [
+    ["compressed with zlib", ["-c"], "file=disk.qcow2"],
+    [
+      "compressed with zstd, clusters of 4 KiB",
+      ["-c", "-o", "compression_type=zstd,cluster_size=4k"],
+      "file=disk.qcow2,format=qcow2",
+    ],
+    ["as an overlay", [], "file=new.img,overlay=disk.qcow2"],
+  ];
+  test.skipIf(!hasQemuImg).each(qcow2)("on a qcow2 disk, %s", { timeout: 5 * MINUTES }, async (...row) => {
+    const [, options, drive] = row;
+    rmSync(path("disk.qcow2"), { force: true });
+    if (drive.startsWith("file=disk")) {
+      tool("qemu-img", "convert", "-O", "qcow2", ...options, path("new.img"), path("disk.qcow2"));
+    }
+    tool("qemu-img", "create", "-q", "-f", "qcow2", path("empty.qcow2"), "64M");
+    const before = sha256(readFileSync(path("new.img")));
+    const drives = ["--drive", drive, "--drive", "file=empty.qcow2"];
+    const script = `${SCRIPT}mke2fs /dev/vdb >/dev/null\nmount -t ext2 /dev/vdb /mnt\nseq 1 200000 >/mnt/out\numount /mnt\n`;
+    const { code, lines, start } = await boot(script, "", drives);
+    const console = lines.slice(start);
+    expect([code, console.filter((line) => COMPLAINTS.test(line))], lines.slice(-20).join("\n")).toEqual([
+      0,
+      [],
+    ]);
+    expect(console).toEqual(expect.arrayContaining([`${sha256(payload())}  -`, `${sha256(sequence)}  -`]));
+    for (const name of ["disk.qcow2", "empty.qcow2"]) {
+      expect(tool("qemu-img", "check", path(name))).toContain("No errors were found");
+      tool("qemu-img", "convert", "-O", "raw", path(name), path(`${name}.raw`));
+    }
+    expectFiles(path("disk.qcow2.raw"));
+    expect(tool("e2fsck", "-fn", path("empty.qcow2.raw"))).toMatch(/: \d+\/\d+ files/m);
+    tool("debugfs", "-R", `dump /out ${path("dumped")}`, path("empty.qcow2.raw"));
+    expect(sha256(readFileSync(path("dumped")))).toBe(sha256(sequence));
+    expect(sha256(readFileSync(path("new.img")))).toBe(before);
   });
 
   test("runs repeat: console, instructions, registers and disk", { timeout: 5 * MINUTES }, async () => {

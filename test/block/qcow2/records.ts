@@ -7,7 +7,7 @@
  */
 import { writeSync } from "node:fs";
 import { openDisk } from "../../../src/block/open.ts";
-import { type BlockStore, StoreError } from "../../../src/devices/virtio/block.ts";
+import { type BlockStore, SECTOR, StoreError } from "../../../src/devices/virtio/block.ts";
 import { Random } from "../../random.ts";
 
 const RECORD = 4096;
@@ -42,19 +42,30 @@ function operation(seed: number, n: number): Operation {
 
 const slotOffset = (slot: number): number => slot * STRIDE;
 
-/** What operation `n` writes to a slot. */
+/** What operation `n` writes to a slot. Each sector says so: more than a sector is not written at once. */
 function record(seed: number, n: number, slot: number): Uint8Array {
   const bytes = new Uint8Array(RECORD).fill(n & 0xff);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, seed);
-  view.setUint32(4, n + 1);
-  view.setUint32(8, slot);
-  view.setUint32(RECORD - 4, n + 1);
+  for (let at = 0; at < RECORD; at += SECTOR) {
+    view.setUint32(at, seed);
+    view.setUint32(at + 4, n + 1);
+    view.setUint32(at + 8, slot);
+    view.setUint32(at + 12, at);
+  }
   return bytes;
 }
 
 const slotOf = (disk: Uint8Array, slot: number): Uint8Array =>
   disk.subarray(slotOffset(slot), slotOffset(slot) + RECORD);
+
+/** Whether each sector is that of one of the states. */
+function isMadeOf(states: readonly Uint8Array[], bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += SECTOR) {
+    const sector = bytes.subarray(at, at + SECTOR);
+    if (!states.some((state) => Buffer.compare(state.subarray(at, at + SECTOR), sector) === 0)) return false;
+  }
+  return true;
+}
 
 /**
  * Slots that have what they may not have: it must be what was last flushed, or anything later.
@@ -77,9 +88,7 @@ export function lostSlots(
     if (n < flushed && !failed.has(n)) slots[slot] = [];
     slots[slot]!.push(kind === "zero" ? new Uint8Array(RECORD) : record(seed, n, slot));
   }
-  return slots.flatMap((states, slot) =>
-    states.some((state) => Buffer.compare(state, slotOf(after, slot)) === 0) ? [] : [slot],
-  );
+  return slots.flatMap((states, slot) => (isMadeOf(states, slotOf(after, slot)) ? [] : [slot]));
 }
 
 function perform(store: BlockStore, seed: number, n: number): void {

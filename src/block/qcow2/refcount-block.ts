@@ -68,6 +68,12 @@ export class RefcountBlock {
     this.bytes = bytes;
   }
 
+  /** Whether an entry is free now and in the image on the disk. */
+  isFree(format: RefcountFormat, i: number): boolean {
+    if (format.get(this.bytes, i) !== 0) return false;
+    return this.committed === null || format.get(this.committed, i) === 0;
+  }
+
   /** The first entry from `from` on that is free now and in the image on the disk; -1 if there is none. */
   firstFree(format: RefcountFormat, from: number): number {
     for (let i = from; ; i++) {

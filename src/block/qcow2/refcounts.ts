@@ -247,8 +247,7 @@ export class Refcounts {
 
   #isFree(cluster: number): boolean {
     const block = this.#block(Math.floor(cluster / this.#format.entries));
-    const i = cluster % this.#format.entries;
-    return block.firstFree(this.#format, i) === i;
+    return block.isFree(this.#format, cluster % this.#format.entries);
   }
 
   #take(cluster: number): void {

@@ -19,6 +19,7 @@ import {
   VERSION_3_LENGTH,
 } from "./qcow2/header.ts";
 import { Qcow2Image } from "./qcow2/image.ts";
+import { isLockedByQemu } from "./qemu-lock.ts";
 import { RawFile } from "./raw-file.ts";
 
 /** Each file of a chain is open: more than anybody stacks up, less than a process may have. */
@@ -83,6 +84,9 @@ async function lock(
   opened: OpenedFile,
 ): Promise<Unlock> {
   const busy = "one that another ukl-emu writes to";
+  if ((writes || alone || format === "qcow2") && isLockedByQemu(opened, writes)) {
+    throw refusal(file, "one that QEMU has locked");
+  }
   if (writes) {
     const unlock = await lockFile(opened);
     if (unlock === null) throw refusal(file, busy, format === "raw" ? "snapshot or readonly share it" : "");

@@ -13,7 +13,7 @@ import { RefcountBlock, RefcountFormat } from "./refcount-block.ts";
 const CACHE = 8 * 2 ** 20;
 const FEWEST_BLOCKS = 16;
 /** Clusters that a commit freed, kept at hand for the tables of the next one: so many bytes, but not too many or few. */
-const RECYCLED = 4 * 2 ** 20;
+const RECYCLED = 2 ** 20;
 const MOST_RECYCLED = 256;
 const FEWEST_RECYCLED = 8;
 /** QEMU's limit for the table. */

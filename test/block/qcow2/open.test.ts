@@ -1,5 +1,5 @@
 /** Opening: formats, backing files, overlays, and images that are refused with one line and not touched. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -137,6 +137,16 @@ describe.skipIf(!hasQemuImg)("images that are refused", () => {
       /incompatible feature 40/,
     ],
     [
+      "with a feature that it names",
+      () => {
+        // The name of bit 0 becomes that of bit 9.
+        create("x.qcow2");
+        patch("x.qcow2", readFileSync(shop.path("x.qcow2")).indexOf("dirty bit") - 1, 9);
+        patch("x.qcow2", FIELD.INCOMPATIBLE_FEATURES + 6, 2);
+      },
+      /with "dirty bit" \(incompatible feature 9\)/,
+    ],
+    [
       "marked corrupt",
       () => patchNew(FIELD.INCOMPATIBLE_FEATURES + 7, 2),
       /marked as corrupt: qemu-img check -r all/,
@@ -227,6 +237,41 @@ describe.skipIf(!hasQemuImg)("images that are refused", () => {
       await shop.open("other.qcow2", { snapshot: true }),
     ];
     for (const reader of readers) reader.close();
+  });
+});
+
+const hasQemuIo = existsSync("/proc/locks") && !spawnSync("qemu-io", ["--version"]).error;
+
+describe.skipIf(!hasQemuImg || !hasQemuIo)("an image that QEMU has open", () => {
+  /** Runs while QEMU has the image open. */
+  async function beside(args: string[], run: () => Promise<void>): Promise<void> {
+    const child = spawn("qemu-io", args, { stdio: ["pipe", "pipe", "inherit"] });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    child.stdin.write("read 0 512\n");
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    try {
+      await run();
+    } finally {
+      child.stdin.end("quit\n");
+      await ended;
+    }
+  }
+
+  it.each(["raw", "qcow2"])("is left to it: %s", async (format) => {
+    const name = `shared.${format}`;
+    shop.qemuImg("create", "-f", format, name, String(MIB));
+    await beside(["-f", format, shop.path(name)], async () => {
+      await expect(shop.open(name)).rejects.toThrow(/found one that QEMU has locked/);
+      const reading = shop.open(name, { readonly: true });
+      if (format === "qcow2") await expect(reading).rejects.toThrow(/QEMU has locked/);
+      else (await reading).close();
+    });
+    await beside(["-r", "-f", format, shop.path(name)], async () => {
+      // Whoever reads a raw image through qemu-io lets others write.
+      if (format === "qcow2") await expect(shop.open(name)).rejects.toThrow(/found one that QEMU has locked/);
+      (await shop.open(name, { readonly: true })).close();
+    });
+    (await shop.open(name)).close();
   });
 });
 

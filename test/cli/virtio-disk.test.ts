@@ -249,9 +249,9 @@ done
         expect(replay.status, replay.stdout).toBeLessThanOrEqual(1);
         expect(tool("e2fsck", "-fn", path("crash.raw"))).toMatch(/: \d+\/\d+ files/m);
         // The record that came next may have begun to overwrite the oldest of the 50.
-      for (let i = Math.max(1, synced - 48); i <= synced; i++) {
+        for (let i = Math.max(1, synced - 48); i <= synced; i++) {
           tool("debugfs", "-R", `dump /r${i % 50} ${path("dumped")}`, path("crash.raw"));
-            expect(readFileSync(path("dumped"), "latin1").split("\n")[0], `record ${i} of ${synced}`).toBe(
+          expect(readFileSync(path("dumped"), "latin1").split("\n")[0], `record ${i} of ${synced}`).toBe(
             `${i}`,
           );
         }

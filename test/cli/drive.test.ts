@@ -1,5 +1,6 @@
 /** `--drive` and `--rng`: what is refused, in one line, with exit code 2 and no file touched. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseDrives } from "../../src/cli/drives.ts";
@@ -134,4 +135,40 @@ test("a machine with disks and an entropy device boots an image that knows nothi
   const result = await cli.run(["boot", hello, ...drives]);
   expect(result).toEqual(plain);
   expect(result.code).toBe(0);
+});
+
+const hasQemuImg = !spawnSync("qemu-img", ["--version"]).error;
+
+test.skipIf(!hasQemuImg)("--overlay makes an image that qemu-img knows, and uses it again", async () => {
+  writeFileSync(join(cli.work, "base.img"), new Uint8Array(8192).fill(1));
+  const args = ["boot", hello, "--drive", "file=base.img", "--overlay", "over.qcow2"];
+  for (let i = 0; i < 2; i++) {
+    expect((await cli.run(args)).code).toBe(0);
+    const check = spawnSync("qemu-img", ["check", "over.qcow2"], { cwd: cli.work, encoding: "utf8" });
+    expect(check.stdout).toContain("No errors were found");
+  }
+  const compare = ["compare", "-f", "raw", "-F", "qcow2", "base.img", "over.qcow2"];
+  expect(spawnSync("qemu-img", compare, { cwd: cli.work, encoding: "utf8" }).stdout).toContain("identical");
+});
+
+test.skipIf(!hasQemuImg)("qcow2 images that cannot be used: one line, exit code 2", async () => {
+  const qemuImg = (...args: string[]) => execFileSync("qemu-img", ["create", ...args], { cwd: cli.work });
+  qemuImg("-q", "-f", "qcow2", "-o", "preallocation=metadata", "cut.qcow2", "64M");
+  truncateSync(join(cli.work, "cut.qcow2"), 100_000);
+  const secret = ["--object", "secret,id=s,data=x", "-o", "encrypt.format=aes,encrypt.key-secret=s"];
+  qemuImg("-q", "-f", "qcow2", ...secret, "secret.qcow2", "1M");
+  qemuImg("-q", "-u", "-f", "qcow2", "-F", "raw", "-b", "gone.raw", "orphan.qcow2", "1M");
+  const cases: [string, RegExp][] = [
+    ["cut.qcow2", /cut\.qcow2: expected a disk image, found a corrupt qcow2 image \(.*qemu-img check -r all/],
+    ["secret.qcow2", /secret\.qcow2: .* an encrypted qcow2 image: qemu-img convert/],
+    ["orphan.qcow2", /orphan\.qcow2: its backing file gone\.raw: .* found no such file/],
+  ];
+  for (const [name, expected] of cases) {
+    const before = readFileSync(join(cli.work, name));
+    const { code, stdout, stderr } = await cli.run(["boot", hello, "--drive", `file=${name}`]);
+    expect(stderr).toMatch(/^ukl-emu: --drive: [^\n]+\n$/);
+    expect(stderr).toMatch(expected);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(readFileSync(join(cli.work, name)).equals(before)).toBe(true);
+  }
 });

@@ -65,9 +65,22 @@ function make({ clusterSize, version = 3, options, size = 4 * MIB, start }: Kind
   return before;
 }
 
-describe.skipIf(!hasQemuImg)("qcow2 by requests", () => {
-  test.each(KINDS)("$clusterSize byte clusters, $options, $start, $version, $snapshots", async (kind) => {
-    const dice = Random.spread(kind.clusterSize + (kind.options?.length ?? 0));
+/** `FUZZ_SEEDS=100 vitest run test/block/qcow2/model.test.ts` is the long run. */
+const SEEDS = Number(process.env["FUZZ_SEEDS"] ?? 1);
+const RUNS = KINDS.flatMap((kind) =>
+  Array.from({ length: SEEDS }, (_, seed): [name: string, kind: Kind, seed: number] => {
+    const words = [`clusters of ${kind.clusterSize}`, `version ${kind.version ?? 3}`];
+    if (kind.options !== undefined) words.push(kind.options);
+    if (kind.start !== undefined)
+      words.push(kind.start === "compressed" ? kind.start : `above ${kind.start}`);
+    if (kind.snapshots !== undefined) words.push("snapshots");
+    return [`${words.join(", ")}, seed ${seed}`, kind, seed];
+  }),
+);
+
+describe.skipIf(!hasQemuImg)("random requests to qcow2", () => {
+  test.each(RUNS)("%s", async (_name, kind, seed) => {
+    const dice = Random.spread(seed * 100 + KINDS.indexOf(kind));
     const model = make(kind, dice);
     const { size = 4 * MIB, version = 3, start, clusterSize, snapshots = 0 } = kind;
     const sectors = size / SECTOR;

@@ -1,19 +1,26 @@
 /** Opens disk images for drives: checks first, and touches none that cannot be used. */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { type BlockStore, SECTOR } from "../devices/virtio/block.ts";
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { BlockStore } from "../devices/virtio/block.ts";
 import { DiskError } from "./disk-error.ts";
-import { lockFile, type Unlock } from "./lock.ts";
-import { type FailureListener, RawFile } from "./raw-file.ts";
+import type { FailureListener } from "./failures.ts";
+import type { ImageFormat } from "./image-format.ts";
+import { isSameFile } from "./lock.ts";
+import type { ErrorText } from "./open-file.ts";
+import { type Image, openImage, type Reporting } from "./open-image.ts";
+import { createOverlay, LONGEST_BACKING_NAME } from "./qcow2/create.ts";
 import { Snapshot } from "./snapshot.ts";
 
 export interface DiskRequest {
   readonly file: string;
-  /** Absent: by content. */
-  readonly format?: "raw" | "qcow2";
+  /** Absent: by contents and name. */
+  readonly format?: ImageFormat;
   /** The guest cannot write. */
   readonly readonly: boolean;
   /** What the guest writes stays in memory. */
   readonly snapshot: boolean;
+  /** A qcow2 file that what the guest writes goes to instead: made, or used again if it is an overlay of `file`. */
+  readonly overlay?: string;
 }
 
 export interface Disk {
@@ -22,10 +29,6 @@ export interface Disk {
   close(): void;
 }
 
-/** First bytes of a qcow2 image: "QFI" and FBh. */
-const QCOW2_MAGIC = [0x51, 0x46, 0x49, 0xfb];
-const CONVERT = "qemu-img convert -O raw makes a raw disk of it";
-
 /**
  * Opens one image.
  * @param errorText an operating-system error in a few words
@@ -33,64 +36,66 @@ const CONVERT = "qemu-img convert -O raw makes a raw disk of it";
  */
 export async function openDisk(
   request: DiskRequest,
-  errorText: (error: unknown) => string,
+  errorText: ErrorText,
   onFailure: FailureListener,
 ): Promise<Disk> {
-  const { file, format } = request;
-  const refuse = (found: string, remedy = ""): DiskError =>
-    new DiskError(`${file}: expected a disk image, found ${found}${remedy === "" ? "" : `: ${remedy}`}`);
-  if (format === "qcow2") throw new DiskError(`${file}: format=qcow2 is not supported yet: ${CONVERT}`);
-  const writes = !request.readonly && !request.snapshot;
-  // A FIFO is not waited for.
-  const flags = (writes ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
-  let fd: number;
-  try {
-    fd = openSync(file, flags);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const remedy = writes && ["EACCES", "EPERM", "EROFS"].includes(code ?? "");
-    throw refuse(errorText(error), remedy ? "readonly or snapshot use it without writing" : "");
+  const reporting = { errorText, onFailure };
+  if (request.overlay !== undefined) {
+    return asDisk(await openOverlay(request, request.overlay, reporting), (store) => store);
   }
-  let unlock: Unlock | null = () => {};
+  const { file, format } = request;
+  const writes = !request.readonly && !request.snapshot;
+  const image = await openImage({ file, format, writes, alone: false }, reporting);
+  const inMemory = request.snapshot && !request.readonly;
+  return asDisk(image, (store) => (inMemory ? new Snapshot(store) : store));
+}
+
+function asDisk(image: Image, above: (store: BlockStore) => BlockStore): Disk {
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    image.close();
+  };
+  return { store: above(image.store), close };
+}
+
+async function openOverlay(
+  { file, format }: DiskRequest,
+  overlay: string,
+  reporting: Reporting,
+): Promise<Image> {
+  const base = await openImage({ file, format, writes: false, alone: true }, reporting);
   try {
-    const status = fstatSync(fd, { bigint: true });
-    if (status.isDirectory()) throw refuse("a directory");
-    if (!status.isFile()) throw refuse("a special file");
-    // The superuser may write to any file; one that nobody may write to was protected on purpose.
-    if (writes && (status.mode & 0o222n) === 0n) {
-      throw refuse("a file without write permission", "readonly or snapshot use it without writing");
+    if (!existsSync(overlay)) makeOverlay(overlay, file, base, reporting.errorText);
+    const image = await openImage({ file: overlay, format: "qcow2", writes: true, alone: true }, reporting);
+    const below = image.backing;
+    if (below !== null && isSameFile(below.identity, base.identity) && below.format === base.format) {
+      return image;
     }
-    const size = Number(status.size);
-    if (size === 0) throw refuse("an empty file", "truncate -s 1G makes it a disk of 1 GiB");
-    if (format === undefined && startsAsQcow2(fd)) {
-      throw new DiskError(
-        `${file}: expected a raw disk, found qcow2, which is not supported yet: ${CONVERT}; a raw disk that only starts like it needs format=raw`,
-      );
-    }
-    if (size % SECTOR !== 0) {
-      throw refuse(`${size} bytes`, `its size must be a multiple of ${SECTOR}`);
-    }
-    if (writes) unlock = await lockFile(status.dev, status.ino);
-    if (unlock === null) throw refuse("one that another ukl-emu writes to", "snapshot or readonly share it");
-    const raw = new RawFile(fd, size, !writes, onFailure);
-    let open = true;
-    const store = request.snapshot && !request.readonly ? new Snapshot(raw) : raw;
-    const release = unlock;
-    const close = (): void => {
-      if (!open) return;
-      open = false;
-      raw.close();
-      release();
-    };
-    return { store, close };
+    image.close();
+    throw new DiskError(`${overlay}: expected an overlay of ${file}, found one of something else`);
+  } finally {
+    base.close();
+  }
+}
+
+function makeOverlay(overlay: string, file: string, base: Image, errorText: ErrorText): void {
+  const refuse = (found: string): DiskError =>
+    new DiskError(`${overlay}: expected to make an overlay, found ${found}`);
+  try {
+    const backing = backingName(overlay, file);
+    if (Buffer.byteLength(backing) > LONGEST_BACKING_NAME) throw refuse(`${file}, whose name is too long`);
+    createOverlay(overlay, backing, base.format, base.store.size);
   } catch (error) {
-    closeSync(fd);
     throw error instanceof DiskError ? error : refuse(errorText(error));
   }
 }
 
-function startsAsQcow2(fd: number): boolean {
-  const start = new Uint8Array(QCOW2_MAGIC.length);
-  readSync(fd, start, 0, start.length, 0);
-  return QCOW2_MAGIC.every((byte, i) => start[i] === byte);
+/** Files in one directory may be moved together; elsewhere only the whole path is sure. */
+function backingName(overlay: string, file: string): string {
+  const real = realpathSync(file);
+  if (realpathSync(dirname(overlay)) !== dirname(real)) return real;
+  // A colon would make a protocol of the name.
+  return basename(real).includes(":") ? join(dirname(real), basename(real)) : basename(real);
 }

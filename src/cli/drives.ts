@@ -8,7 +8,8 @@ export interface DriveOption extends DiskRequest {
   readonly transport: VirtioTransport;
 }
 
-const FORM = "file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]";
+export const DRIVE_FORM =
+  "file=FILE[,format=raw|qcow2][,readonly][,snapshot][,overlay=FILE][,id=NAME][,transport=pci|mmio]";
 const OPTION = "--drive";
 /** What fits into the serial number of a virtio disk and into a file name of udev's. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$/;
@@ -52,11 +53,12 @@ function parseDrive(text: string, index: number): DriveOption {
     throw new UserError(`${OPTION}: expected ${key}, ${key}=on or ${key}=off, found "${key}=${found}"`);
   };
   const file = value("file");
-  if (file === undefined) throw new UserError(`${OPTION}: expected ${FORM}, found "${text}"`);
+  if (file === undefined) throw new UserError(`${OPTION}: expected ${DRIVE_FORM}, found "${text}"`);
   const format = value("format");
   if (format !== undefined && format !== "raw" && format !== "qcow2") {
-    throw new UserError(`${OPTION}: expected format=raw, found "format=${format}"`);
+    throw new UserError(`${OPTION}: expected format=raw or format=qcow2, found "format=${format}"`);
   }
+  const overlay = value("overlay");
   const transport = value("transport") ?? "pci";
   if (transport !== "pci" && transport !== "mmio") {
     throw new UserError(
@@ -76,19 +78,39 @@ function parseDrive(text: string, index: number): DriveOption {
     id,
     transport,
     ...(format === undefined ? {} : { format }),
+    ...(overlay === undefined ? {} : { overlay }),
   };
+  if (drive.readonly && overlay !== undefined) {
+    throw new UserError(`${OPTION}: expected readonly or overlay=, found both in "${text}"`);
+  }
   const [unknown] = given.keys();
-  if (unknown !== undefined) throw new UserError(`${OPTION}: expected ${FORM}, found "${unknown}"`);
+  if (unknown !== undefined) throw new UserError(`${OPTION}: expected ${DRIVE_FORM}, found "${unknown}"`);
   return drive;
 }
 
-/** @throws UserError */
-export function parseDrives(texts: readonly string[]): DriveOption[] {
+/**
+ * @param overlay what `--overlay` says: the `overlay=` of the only drive
+ * @throws UserError
+ */
+export function parseDrives(texts: readonly string[], overlay?: string): DriveOption[] {
   const drives = texts.map(parseDrive);
   const ids = new Set<string>();
   for (const { id } of drives) {
     if (ids.has(id)) throw new UserError(`${OPTION}: expected each id once, found "${id}" twice`);
     ids.add(id);
   }
-  return drives;
+  return overlay === undefined ? drives : [withOverlay(drives, overlay)];
+}
+
+function withOverlay(drives: readonly DriveOption[], overlay: string): DriveOption {
+  const refuse = (expected: string, found: string): UserError =>
+    new UserError(`--overlay: expected ${expected}, found ${found}`);
+  const [drive] = drives;
+  if (overlay === "") throw refuse("a file", "none");
+  if (drive === undefined || drives.length > 1) {
+    throw refuse("one --drive", `${drives.length}: overlay=FILE in a --drive says which`);
+  }
+  if (drive.overlay !== undefined) throw refuse("one overlay", `overlay=${drive.overlay} too`);
+  if (drive.readonly) throw refuse("a disk that can be written to", "readonly");
+  return { ...drive, overlay };
 }

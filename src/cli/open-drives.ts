@@ -21,12 +21,13 @@ export class OpenDrives {
     const opened = new OpenDrives(drives);
     try {
       for (const option of options) {
-        const { id, transport, file } = option;
-        const disk = await openDisk(option, systemErrorText, (operation, error) =>
+        const { id, transport, file, overlay = file } = option;
+        const disk = await openDisk(option, systemErrorText, (operation, error) => {
+          const name = operation === "read" ? file : overlay;
           opened.onFailure(
-            oneLine(`${file}: expected to ${operation}, found ${systemErrorText(error)}: the guest is told`),
-          ),
-        );
+            oneLine(`${name}: expected to ${operation}, found ${systemErrorText(error)}: the guest is told`),
+          );
+        });
         opened.#disks.push(disk);
         drives.push({ id, store: disk.store, transport });
       }

@@ -1,7 +1,7 @@
 /** Options of every command that runs a guest: what is booted on which machine, and when it stops. */
 
 import type { VirtioTransport } from "../machine/virtio.ts";
-import { type DriveOption, parseDrives, parseTransport } from "./drives.ts";
+import { DRIVE_FORM, type DriveOption, parseDrives, parseTransport } from "./drives.ts";
 import { UserError } from "./errors.ts";
 import { type NetworkOption, parseNetworks } from "./networks.ts";
 import {
@@ -32,6 +32,7 @@ export interface RunArguments {
   readonly expect?: string;
   readonly seed?: string;
   readonly drive?: string | readonly string[];
+  readonly overlay?: string;
   readonly rng?: string;
   readonly net?: string | readonly string[];
   readonly pcap?: string;
@@ -104,8 +105,11 @@ export const RUN_OPTIONS = {
   seed: { type: "string", describe: "seed of RDRAND, RDSEED and the entropy device" },
   drive: {
     type: "string",
-    describe:
-      "virtio disk: file=FILE[,format=raw][,readonly][,snapshot][,id=NAME][,transport=pci|mmio]; may be given again",
+    describe: `virtio disk: ${DRIVE_FORM}; may be given again`,
+  },
+  overlay: {
+    type: "string",
+    describe: "qcow2 file for what the guest writes to the only --drive; made if missing",
   },
   rng: { type: "string", describe: "virtio entropy device: pci or mmio" },
   net: {
@@ -167,7 +171,7 @@ export function runOptions(given: RunArguments): RunOptions {
     timeout: values.parse("timeout", parseDuration),
     maxInstructions: values.parse("max-instructions", parseCount),
     expect: values.parse("expect", parseRegex),
-    drives: parseDrives(typeof drive === "string" ? [drive] : drive),
+    drives: parseDrives(typeof drive === "string" ? [drive] : drive, given.overlay),
     rng: values.parse("rng", parseTransport),
     networks: parseNetworks(typeof net === "string" ? [net] : net),
     pcap: values.parse("pcap", parseFile),

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { buildInitramfs, payload, reachedInit } from "../../images/initramfs.ts";
 import { readDiskModules } from "../../images/kernel-modules.ts";
+import { Random } from "../random.ts";
 import { useCli } from "./run-cli.ts";
 
 const cache = join(import.meta.dirname, "..", "..", "images", "cache");
@@ -30,8 +31,11 @@ const busyboxPackage = package_(/^busybox-static_/);
 /** e2fsprogs lie where only the superuser's path leads. */
 const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` };
 const hasTools = ["mke2fs", "e2fsck", "debugfs"].every((tool) => !spawnSync(tool, ["-V"], { env }).error);
+const hasQemuImg = !spawnSync("qemu-img", ["--version"]).error;
 const available = existsSync(kernel) && kernelPackage && busyboxPackage && hasTools;
 const MINUTES = 60_000;
+/** `KILLS=200 vitest run test/cli/virtio-disk.test.ts -t killed` is the long run. */
+const KILLS = Number(process.env["KILLS"] ?? 1);
 
 const cli = useCli();
 const path = (name: string): string => join(cli.work, name);
@@ -143,16 +147,117 @@ describe.skipIf(!available)("Debian's cloud kernel", () => {
         expect.stringMatching(interrupts),
       ]),
     );
-    // On the host: no error, and the files that the guest wrote.
-    expect(tool("e2fsck", "-fn", path("disk.img"))).toMatch(/^disk|: \d+\/\d+ files/m);
+    expectFiles(path("disk.img"));
+  });
+
+  /** On the host: no error, and the files that the guest wrote. */
+  function expectFiles(disk: string): void {
+    expect(tool("e2fsck", "-fn", disk)).toMatch(/: \d+\/\d+ files/m);
     const dump = (name: string): Uint8Array => {
-      tool("debugfs", "-R", `dump /${name} ${path("dumped")}`, path("disk.img"));
+      tool("debugfs", "-R", `dump /${name} ${path("dumped")}`, disk);
       return readFileSync(path("dumped"));
     };
     expect(sha256(dump("out"))).toBe(sha256(sequence));
     expect(sha256(dump("copy"))).toBe(sha256(payload()));
-    expect(tool("debugfs", "-R", "ls -l /", path("disk.img"))).not.toContain("removed");
+    expect(tool("debugfs", "-R", "ls -l /", disk)).not.toContain("removed");
+  }
+
+  const qcow2: [name: string, options: string[], drive: string][] = [
+    ["compressed with zlib", ["-c"], "file=disk.qcow2"],
+    [
+      "compressed with zstd, clusters of 4 KiB",
+      ["-c", "-o", "compression_type=zstd,cluster_size=4k"],
+      "file=disk.qcow2,format=qcow2",
+    ],
+    ["as an overlay", [], "file=new.img,overlay=disk.qcow2"],
+  ];
+  test.skipIf(!hasQemuImg).each(qcow2)("on a qcow2 disk, %s", { timeout: 5 * MINUTES }, async (...row) => {
+    const [, options, drive] = row;
+    rmSync(path("disk.qcow2"), { force: true });
+    if (drive.startsWith("file=disk")) {
+      tool("qemu-img", "convert", "-O", "qcow2", ...options, path("new.img"), path("disk.qcow2"));
+    }
+    tool("qemu-img", "create", "-q", "-f", "qcow2", path("empty.qcow2"), "64M");
+    const before = sha256(readFileSync(path("new.img")));
+    const drives = ["--drive", drive, "--drive", "file=empty.qcow2"];
+    const script = `${SCRIPT}mke2fs /dev/vdb >/dev/null\nmount -t ext2 /dev/vdb /mnt\nseq 1 200000 >/mnt/out\numount /mnt\n`;
+    const { code, lines, start } = await boot(script, "", drives);
+    const console = lines.slice(start);
+    expect([code, console.filter((line) => COMPLAINTS.test(line))], lines.slice(-20).join("\n")).toEqual([
+      0,
+      [],
+    ]);
+    expect(console).toEqual(expect.arrayContaining([`${sha256(payload())}  -`, `${sha256(sequence)}  -`]));
+    for (const name of ["disk.qcow2", "empty.qcow2"]) {
+      expect(tool("qemu-img", "check", path(name))).toContain("No errors were found");
+      tool("qemu-img", "convert", "-O", "raw", path(name), path(`${name}.raw`));
+    }
+    expectFiles(path("disk.qcow2.raw"));
+    expect(tool("e2fsck", "-fn", path("empty.qcow2.raw"))).toMatch(/: \d+\/\d+ files/m);
+    tool("debugfs", "-R", `dump /out ${path("dumped")}`, path("empty.qcow2.raw"));
+    expect(sha256(readFileSync(path("dumped")))).toBe(sha256(sequence));
+    expect(sha256(readFileSync(path("new.img")))).toBe(before);
   });
+
+  /** Numbered files; a line says that one was synced. */
+  const RECORDS = `mkdir /mnt
+mount -t ext4 /dev/vda /mnt || exit
+i=0
+while [ $i -lt 100000 ]; do
+  i=$((i + 1))
+  seq $i $((i + 300)) | dd of=/mnt/r$((i % 50)) conv=fsync 2>/dev/null
+  echo "synced $i"
+done
+`;
+
+  const kinds: [string, string[]][] = [
+    ["raw", ["-O", "raw"]],
+    ["qcow2", ["-O", "qcow2"]],
+    ["qcow2 with clusters of 4 KiB", ["-O", "qcow2", "-c", "-o", "cluster_size=4k"]],
+  ];
+  test.skipIf(!hasQemuImg).each(kinds)(
+    "keeps what was synced when the emulator is killed: %s",
+    {
+      timeout: (1 + KILLS) * 5 * MINUTES,
+    },
+    async (name, options) => {
+      writeScript(RECORDS);
+      const dice = Random.spread(name.length);
+      const image = path(name === "raw" ? "crash.img" : "crash.qcow2");
+      const drives = ["--drive", `file=${image}`, "--drive", "file=script,readonly,id=script"];
+      const words = ["boot", kernel, "--initrd", "initrd.gz", "--append", "console=ttyS0 quiet"];
+      for (let kill = 0; kill < KILLS; kill++) {
+        tool("qemu-img", "convert", ...options, path("new.img"), image);
+        const child = spawn(process.execPath, [cli.entry, ...words, ...drives], {
+          cwd: cli.work,
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        const last = 5 + dice.below(60);
+        let text = "";
+        child.stdout.setEncoding("latin1").on("data", (part: string) => {
+          text += part;
+          if (text.includes(`synced ${last}\r`)) setTimeout(() => child.kill("SIGKILL"), dice.below(100));
+        });
+        expect(await new Promise((resolve) => child.on("close", (_, signal) => resolve(signal)))).toBe(
+          "SIGKILL",
+        );
+        const synced = Number([...text.matchAll(/synced (\d+)\r/g)].at(-1)![1]);
+        if (name !== "raw") expect(tool("qemu-img", "check", image)).toContain("No errors were found");
+        tool("qemu-img", "convert", "-O", "raw", image, path("crash.raw"));
+        // What may be done without asking (-p) is to replay the journal; 1 means that something was done.
+        const replay = spawnSync("e2fsck", ["-p", path("crash.raw")], { env, encoding: "utf8" });
+        expect(replay.status, replay.stdout).toBeLessThanOrEqual(1);
+        expect(tool("e2fsck", "-fn", path("crash.raw"))).toMatch(/: \d+\/\d+ files/m);
+        // The record that came next may have begun to overwrite the oldest of the 50.
+        for (let i = Math.max(1, synced - 48); i <= synced; i++) {
+          tool("debugfs", "-R", `dump /r${i % 50} ${path("dumped")}`, path("crash.raw"));
+          expect(readFileSync(path("dumped"), "latin1").split("\n")[0], `record ${i} of ${synced}`).toBe(
+            `${i}`,
+          );
+        }
+      }
+    },
+  );
 
   test("runs repeat: console, instructions, registers and disk", { timeout: 5 * MINUTES }, async () => {
     const runs = [];

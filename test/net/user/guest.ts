@@ -35,6 +35,7 @@ export class TestGuest {
   keeps = true;
   readonly #network: UserNetwork;
   readonly #ready = new Set<TcpConnection>();
+  readonly #buffer = new Uint8Array(65_600);
   #identification = 0;
 
   constructor(network: UserNetwork, clock: NetworkClock, unfinished = true) {
@@ -70,7 +71,7 @@ export class TestGuest {
 
   /** All frames in both directions, until there are none. */
   exchange(): void {
-    const buffer = new Uint8Array(65_600);
+    const buffer = this.#buffer;
     for (;;) {
       const next = this.#network.next();
       if (next !== null) {

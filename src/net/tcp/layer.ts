@@ -113,7 +113,7 @@ export class TcpLayer {
     this.#options.offered(connection, packet);
   }
 
-  /** Resets every connection, and tells nobody. */
+  /** Ends every connection, without a word to the peers. */
   close(): void {
     for (const connection of [...this.#all()]) connection.drop();
   }

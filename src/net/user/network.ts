@@ -50,14 +50,14 @@ import {
 import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
 import { GuestConnection } from "./guest-connection.ts";
 import { DynamicPorts, HostForwards } from "./host-forward.ts";
-import { connectOut } from "./host-stream.ts";
-import { DEFAULT_MTU, type HostForward, type UserNetworkOptions } from "./options.ts";
+import { connectOut, reset } from "./host-stream.ts";
+import { DEFAULT_MTU, type HostForward, LEAST_MTU, MOST_MTU, type UserNetworkOptions } from "./options.ts";
 import { Output, sourceMac } from "./output.ts";
 import { Resolvers } from "./resolvers.ts";
 import { Routes } from "./routes.ts";
 import { UdpNat } from "./udp-nat.ts";
 
-/** The longest frame that a device takes: its buffers are made for an Ethernet header, a VLAN tag and 65,535 bytes less three. */
+/** The longest frame that network devices carry (network-link.ts). */
 const LONGEST_FRAME = 65_550;
 /** Where TCP headers are in frames of this side. */
 const TCP_AT = ETHERNET.HEADER + IPV4.HEADER;
@@ -91,14 +91,20 @@ export class UserNetwork implements NetworkBackend {
   #bound: readonly HostForward[] = [];
   /** `next` has given null, and nothing has come since. */
   #idle = true;
+  /** The host has refused a socket; told once. */
+  #isExhausted = false;
   #closed = false;
 
+  /** @throws NetworkError for an MTU that IPv4 does not have */
   constructor(options: UserNetworkOptions = {}) {
     this.#options = options;
     this.takesUnfinished = options.unfinished ?? true;
     const clock = options.clock ?? HOST_CLOCK;
     const mtu = options.mtu ?? DEFAULT_MTU;
     const log = options.log ?? (() => {});
+    if (!Number.isInteger(mtu) || mtu < LEAST_MTU || mtu > MOST_MTU) {
+      throw new NetworkError(`mtu: expected a number from ${LEAST_MTU} to ${MOST_MTU}, found ${mtu}`);
+    }
     const restrict = options.restrict ?? false;
     const maximumSegmentSize = mtu - IPV4.HEADER - TCP.HEADER;
     this.malformed = new MalformedCounts(log);
@@ -132,7 +138,7 @@ export class UserNetwork implements NetworkBackend {
     this.#forwards = new HostForwards(this.#timers, this.#ports, {
       connect: (guest, user) => this.#connect(guest, user),
       deliver: (datagram) => this.#output.udp(datagram),
-      log,
+      exhausted: () => this.#exhausted(),
     });
   }
 
@@ -345,9 +351,18 @@ export class UserNetwork implements NetworkBackend {
       return;
     }
     const about = { ...packet, header: packet.header.slice(), payload: packet.payload.slice() };
-    const socket = connectOut(connection, route.to, (code) => this.#unreachable(code, about));
+    const socket = connectOut(connection, route.to, {
+      unreachable: (code) => this.#unreachable(code, about),
+      exhausted: () => this.#exhausted(),
+    });
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #exhausted(): void {
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    this.#options.log?.("user network: the host refuses more connections: too many open files");
   }
 
   #arriveUdp(packet: Ipv4Packet, verify: boolean): Malformed | null {
@@ -411,7 +426,7 @@ export class UserNetwork implements NetworkBackend {
     this.#forwards.close();
     this.#udp.close();
     this.#tcp.close();
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
     this.#sockets.clear();
     this.#closed = true;
     this.#timers.clear();

@@ -5,6 +5,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { HOST_CLOCK } from "../../../src/net/clock.ts";
 import { type Endpoint, parseIpv4 } from "../../../src/net/ipv4-address.ts";
+import { FLAG, writeTcpHeader } from "../../../src/net/tcp/segment.ts";
 import { DNS_SERVER, GUEST, HOST } from "../../../src/net/user/addresses.ts";
 import { UserNetwork } from "../../../src/net/user/network.ts";
 import { parseHostForward, type UserNetworkOptions } from "../../../src/net/user/options.ts";
@@ -52,6 +53,13 @@ const client = (port: number): Socket => {
 };
 
 const forward = (text: string): UserNetworkOptions => ({ hostForwards: [parseHostForward(text)] });
+function resetSegment(sourcePort: number, destinationPort: number): Uint8Array {
+  const bytes = new Uint8Array(20);
+  const fields = { sourcePort, destinationPort, sequence: 0, acknowledgment: 0, flags: FLAG.RST, window: 0 };
+  writeTcpHeader(bytes, 0, fields);
+  return bytes;
+}
+
 const big = Buffer.alloc(3_000_000, "0123456789abcdef-");
 
 describe.each([true, false])("the guest opens; large frames: %s", (unfinished) => {
@@ -122,6 +130,20 @@ describe("the guest opens", () => {
     user.connection.abort();
     await until(() => failure !== "");
     expect([failure, network.counts.connections]).toEqual(["ECONNRESET", 0]);
+  });
+
+  test("a guest that opens and resets before the host has connected leaves no socket behind", async () => {
+    const { guest, network } = await setUp();
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => /TCP(Connect|Socket)/.test(name)).length;
+    const before = sockets();
+    // TEST-NET-1 (RFC 5737): nobody answers there, or the host has no way to it.
+    for (let i = 0; i < 200; i++) {
+      guest.connect(80, parseIpv4("192.0.2.1")!, 3000 + i);
+      guest.exchange();
+      guest.ipv4(GUEST, parseIpv4("192.0.2.1")!, 6, resetSegment(3000 + i, 80), true);
+    }
+    expect(network.counts.connections).toBe(0);
+    await until(() => sockets() <= before, "the sockets to close");
   });
 
   test("a server that does not read stops the guest, and memory stays bounded", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { formatIpv4, isUnicast, parseIpv4 } from "../../../src/net/ipv4-address.ts";
+import { UserNetwork } from "../../../src/net/user/network.ts";
 import { parseHostForward } from "../../../src/net/user/options.ts";
 import { parseServer } from "../../../src/net/user/resolvers.ts";
 import { unreachableCode } from "../../../src/net/user/host-stream.ts";
@@ -32,6 +33,10 @@ describe("hostfwd", () => {
   test.each(wrong)("%s", (text, message) => {
     expect(() => parseHostForward(text)).toThrow(message);
   });
+});
+
+test.each([575, 65_536, 1500.5, Number.NaN])("an MTU of %s", (mtu) => {
+  expect(() => new UserNetwork({ mtu })).toThrow(`mtu: expected a number from 576 to 65535, found ${mtu}`);
 });
 
 test("addresses", () => {

@@ -129,7 +129,9 @@ describe.skipIf(!available)("Debian's cloud kernel on the user network", () => {
   });
 
   test("refused ports both ways", { timeout: MINUTES }, async () => {
-    expect(await lines("nc 10.0.2.2 1 2>&1 </dev/null")).toEqual(["nc: can't connect to remote host (10.0.2.2): Connection refused"]);
+    expect(await lines("nc 10.0.2.2 1 2>&1 </dev/null")).toEqual([
+      "nc: can't connect to remote host (10.0.2.2): Connection refused",
+    ]);
     await guest.run("killall httpd");
     await expect(get(web, "/small")).rejects.toThrow(/ECONNRESET|socket hang up/);
   });

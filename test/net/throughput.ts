@@ -54,6 +54,8 @@ const qemu = await measure(guest, hostPort);
 guest.close();
 ["host to guest", "guest to host", "forwarded port"].forEach((name, i) => {
   const [a, b] = [own[i]!, qemu[i]!];
-  console.log(`${name}: ${a.toFixed(1)} MB/s, QEMU's user network ${b.toFixed(1)} MB/s, ratio ${(a / b).toFixed(2)}`);
+  console.log(
+    `${name}: ${a.toFixed(1)} MB/s, QEMU's user network ${b.toFixed(1)} MB/s, ratio ${(a / b).toFixed(2)}`,
+  );
 });
 process.exit(0);

@@ -1,7 +1,8 @@
 /** A TCP connection with the guest whose other end is a socket of the host: each half of either ends the same half of the other. */
 import { connect, type Socket } from "node:net";
 import { UNREACHABLE, type UnreachableCode } from "../icmp.ts";
-import type { CloseReason, TcpConnection, TcpUser } from "../tcp/connection.ts";
+import type { TcpConnection } from "../tcp/connection.ts";
+import type { CloseReason, TcpUser } from "../tcp/interfaces.ts";
 import type { HostEndpoint } from "./resolvers.ts";
 
 export class HostStream implements TcpUser {

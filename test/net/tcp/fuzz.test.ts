@@ -14,7 +14,20 @@ const FIRST = 0xffff_f000;
 const ISN = 0xffff_ff00;
 
 const { FIN, SYN, RST, PSH, ACK, URG } = FLAG;
-const FLAGS = [0, FIN, SYN, SYN | ACK, RST, RST | ACK, ACK, ACK | URG, FIN | ACK, FIN | PSH | URG, PSH, SYN | PSH | ACK];
+const FLAGS = [
+  0,
+  FIN,
+  SYN,
+  SYN | ACK,
+  RST,
+  RST | ACK,
+  ACK,
+  ACK | URG,
+  FIN | ACK,
+  FIN | PSH | URG,
+  PSH,
+  SYN | PSH | ACK,
+];
 
 /** The byte at a sequence number. */
 const byteAt = (sequence: number): number => (sequence * 31 + (sequence >>> 8)) & 255;
@@ -25,7 +38,10 @@ test(`${SEGMENTS} segments`, { timeout: 3_600_000 }, () => {
   let received = 0;
   for (let n = 0; n < SEGMENTS; n += PER_CONNECTION) {
     const peer = new RawPeer({ isn: ISN });
-    const options = { maximumSegmentSize: dice.pick([1, 536, 1460, 65_535]), windowScale: dice.pick([null, 0, 14]) };
+    const options = {
+      maximumSegmentSize: dice.pick([1, 536, 1460, 65_535]),
+      windowScale: dice.pick([null, 0, 14]),
+    };
     peer.send({ sequence: FIRST - 1, flags: SYN, window: dice.below(65_536), options });
     peer.take();
     if (!dice.chance(4)) peer.send({ sequence: FIRST, acknowledgment: ISN + 1, flags: ACK });
@@ -65,6 +81,8 @@ test(`${SEGMENTS} segments`, { timeout: 3_600_000 }, () => {
     expect([peer.host.layer.active, peer.host.layer.waiting, peer.host.timers.size]).toEqual([0, 0, 0]);
   }
   // It has been everywhere.
-  expect([...ends.keys()]).toEqual(expect.arrayContaining(["ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1", "reset"]));
+  expect([...ends.keys()]).toEqual(
+    expect.arrayContaining(["ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1", "reset"]),
+  );
   expect(received).toBeGreaterThan(SEGMENTS);
 });

@@ -43,7 +43,11 @@ function setUp() {
   return { clock, network, guest, log };
 }
 
-function ipv4(protocol: number, payload: Uint8Array, { source = GUEST, destination = HOST } = {}): Uint8Array {
+function ipv4(
+  protocol: number,
+  payload: Uint8Array,
+  { source = GUEST, destination = HOST } = {},
+): Uint8Array {
   const frame = new Uint8Array(L4 + payload.length);
   writeEthernet(frame, HOST_MAC, GUEST_MAC, ETHERTYPE.IPV4);
   writeIpv4(frame, IP, { source, destination, protocol, identification: 1, length: payload.length });
@@ -51,7 +55,13 @@ function ipv4(protocol: number, payload: Uint8Array, { source = GUEST, destinati
   return frame;
 }
 
-function segment(flags: number, sequence = 1000, acknowledgment = 0, data = new Uint8Array(), ports = [2000, 7]) {
+function segment(
+  flags: number,
+  sequence = 1000,
+  acknowledgment = 0,
+  data = new Uint8Array(),
+  ports = [2000, 7],
+) {
   const bytes = new Uint8Array(28 + data.length);
   const header = writeTcpHeader(bytes, 0, {
     sourcePort: ports[0]!,
@@ -155,9 +165,15 @@ describe("each kind is told once, and counted", () => {
   });
 });
 
-const ADDRESSES = ["10.0.2.2", "10.0.2.3", "10.0.2.15", "10.0.2.255", "255.255.255.255", "8.8.8.8", "127.0.0.1"].map(
-  (text) => parseIpv4(text)!,
-);
+const ADDRESSES = [
+  "10.0.2.2",
+  "10.0.2.3",
+  "10.0.2.15",
+  "10.0.2.255",
+  "255.255.255.255",
+  "8.8.8.8",
+  "127.0.0.1",
+].map((text) => parseIpv4(text)!);
 const WORDS = [0, 1, 0x7fff, 0x8000, 0xfff0, 0xffff];
 
 /** Something that is nearly right, or not. */
@@ -200,7 +216,8 @@ function broken(dice: Random, frame: Uint8Array): Uint8Array {
   }
   if (dice.chance(8)) copy = copy.slice(0, dice.below(copy.length + 1));
   const header = copy.length > IP ? (copy[IP]! & 15) * 4 : 0;
-  if (!dice.chance(8) && header >= 20 && copy.length >= IP + header && get16(copy, 12) === ETHERTYPE.IPV4) sealed(copy);
+  if (!dice.chance(8) && header >= 20 && copy.length >= IP + header && get16(copy, 12) === ETHERTYPE.IPV4)
+    sealed(copy);
   return copy;
 }
 
@@ -208,7 +225,9 @@ function anyWork(dice: Random): FrameWork {
   if (dice.chance(2)) return COMPLETE;
   return {
     checksum: { start: dice.below(70_000), offset: dice.below(70_000) },
-    segmentation: dice.chance(2) ? null : { protocol: dice.pick(["tcp4", "tcp6"]), size: dice.below(65_536), ecn: true },
+    segmentation: dice.chance(2)
+      ? null
+      : { protocol: dice.pick(["tcp4", "tcp6"]), size: dice.below(65_536), ecn: true },
   };
 }
 

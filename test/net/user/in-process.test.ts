@@ -89,7 +89,11 @@ test("refused, reset, and gone", () => {
   run(1);
   guest.users[2]!.connection.end();
   run(1);
-  expect([guest.users[2]!.closedBy, text(guest.users[2]!.bytes), fourth.state]).toEqual(["done", "last words", "TIME-WAIT"]);
+  expect([guest.users[2]!.closedBy, text(guest.users[2]!.bytes), fourth.state]).toEqual([
+    "done",
+    "last words",
+    "TIME-WAIT",
+  ]);
 });
 
 test("pause closes the window, resume opens it", () => {

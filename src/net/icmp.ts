@@ -53,7 +53,13 @@ export function echoReply(request: Uint8Array): Uint8Array {
  * Whether errors may be sent about a packet (RFC 1122, 3.2.2): not about ICMP errors, fragments but the first, or packets to groups
  * or from nobody.
  */
-export function mayBeAnswered({ source, destination, fragmentOffset, protocol, payload }: Ipv4Packet): boolean {
+export function mayBeAnswered({
+  source,
+  destination,
+  fragmentOffset,
+  protocol,
+  payload,
+}: Ipv4Packet): boolean {
   if (source === 0 || destination >>> 28 >= 14 || fragmentOffset > 0) return false;
   return protocol !== 1 || payload[ICMP.TYPE] === ICMP_TYPE.ECHO_REQUEST;
 }

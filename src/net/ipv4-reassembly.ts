@@ -71,7 +71,8 @@ export class Reassembly {
   #insert(partial: Partial, { fragmentOffset: start, payload, moreFragments }: Ipv4Packet): boolean {
     const end = start + payload.length;
     if (payload.length === 0 || end > LARGEST_PAYLOAD) return true;
-    if (moreFragments ? payload.length % 8 !== 0 : partial.total !== null && partial.total !== end) return true;
+    if (moreFragments ? payload.length % 8 !== 0 : partial.total !== null && partial.total !== end)
+      return true;
     const { pieces } = partial;
     const last = pieces.at(-1);
     if (!moreFragments) {

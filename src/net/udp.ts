@@ -1,8 +1,8 @@
 /** UDP (RFC 768). */
 import { get16, put16 } from "./bytes.ts";
 import { checksumOf, pseudoHeader, sumIsRight, sumWords } from "./checksum.ts";
-import type { Endpoint } from "./ipv4-address.ts";
 import { type Ipv4Packet, PROTOCOL } from "./ipv4.ts";
+import type { Endpoint } from "./ipv4-address.ts";
 import type { Malformed } from "./malformed.ts";
 
 const UDP = { SOURCE: 0, DESTINATION: 2, LENGTH: 4, CHECKSUM: 6, HEADER: 8 } as const;
@@ -17,7 +17,10 @@ export interface Datagram {
 }
 
 /** @param verify false if the sender left the checksum to the device */
-export function parseUdp({ source, destination, payload }: Ipv4Packet, verify: boolean): Datagram | Malformed {
+export function parseUdp(
+  { source, destination, payload }: Ipv4Packet,
+  verify: boolean,
+): Datagram | Malformed {
   if (payload.length < UDP.HEADER) return "udp-short";
   const length = get16(payload, UDP.LENGTH);
   if (length < UDP.HEADER || length > payload.length) return "udp-length";

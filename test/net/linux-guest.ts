@@ -105,8 +105,10 @@ function buildInitramfs(work: string): string {
   return path;
 }
 
-/** Joins a network and a socket that speaks the stream protocol. Frames wait on both sides, they are never lost. */
-function join_(network: NetworkBackend, socket: Socket): void {
+/**
+ * Joins a network and a socket that speaks the stream protocol. Frames wait on both sides, and are not lost but by `loses`.
+ */
+function joinStream(network: NetworkBackend, socket: Socket, loses: () => boolean): void {
   let rest: Buffer = Buffer.alloc(0);
   const prefix = Buffer.alloc(4);
   socket.on("data", (chunk: Buffer) => {
@@ -115,7 +117,7 @@ function join_(network: NetworkBackend, socket: Socket): void {
     while (rest.length - at >= 4) {
       const length = rest.readUInt32BE(at);
       if (rest.length - at - 4 < length) break;
-      network.send(rest.subarray(at + 4, at + 4 + length), COMPLETE);
+      if (!loses()) network.send(rest.subarray(at + 4, at + 4 + length), COMPLETE);
       at += 4 + length;
     }
     rest = rest.subarray(at);
@@ -127,6 +129,7 @@ function join_(network: NetworkBackend, socket: Socket): void {
     while (socket.writableLength < 1 << 20) {
       const next = network.next();
       if (next === null) break;
+      if (loses()) continue;
       prefix.writeUInt32BE(next.frame.length);
       socket.write(Buffer.concat([prefix, next.frame]));
     }
@@ -170,8 +173,11 @@ export class LinuxGuest {
     });
   }
 
-  /** @param network the network behind its card; or the words of a `-netdev` of QEMU's own, with id `n` */
-  static async boot(network: NetworkBackend | string): Promise<LinuxGuest> {
+  /** @param network the network behind its card; or the words of a `-netdev` of QEMU's own, with id `n`. @param loses asked for each frame */
+  static async boot(
+    network: NetworkBackend | string,
+    loses: () => boolean = () => false,
+  ): Promise<LinuxGuest> {
     const work = mkdtempSync(join(tmpdir(), "linux-guest-"));
     const initrd = buildInitramfs(work);
     let server: Server | null = null;
@@ -179,7 +185,7 @@ export class LinuxGuest {
     if (typeof network === "string") netdev = network;
     else {
       const path = join(work, "net.sock");
-      server = createServer((socket) => join_(network, socket));
+      server = createServer((socket) => joinStream(network, socket, loses));
       await new Promise<void>((resolve) => server!.listen(path, resolve));
       netdev = `stream,id=n,server=off,addr.type=unix,addr.path=${path}`;
     }

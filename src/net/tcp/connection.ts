@@ -6,65 +6,13 @@
  * ordinary ones).
  */
 import type { Endpoint } from "../ipv4-address.ts";
-import type { NetworkTimer, TimerQueue } from "../timers.ts";
+import type { NetworkTimer } from "../timers.ts";
+import { ChallengeLimit } from "./challenge-limit.ts";
+import type { CloseReason, TcpEnvironment, TcpLimits, TcpState, TcpUser } from "./interfaces.ts";
 import { TcpReceiver } from "./receiver.ts";
 import { FLAG, type Segment, segmentLength, writeTcpHeader } from "./segment.ts";
 import { TcpSender } from "./sender.ts";
 import { unwrap } from "./sequence.ts";
-
-/** The states of 3.3.2. OFFERED is LISTEN with a SYN that nobody has answered yet. */
-export type TcpState =
-  | "OFFERED"
-  | "SYN-SENT"
-  | "SYN-RECEIVED"
-  | "ESTABLISHED"
-  | "FIN-WAIT-1"
-  | "FIN-WAIT-2"
-  | "CLOSE-WAIT"
-  | "CLOSING"
-  | "LAST-ACK"
-  | "TIME-WAIT"
-  | "CLOSED";
-
-/** Why a connection is no more: both sides were done; the peer reset or refused it; it did not answer; `abort`. */
-export type CloseReason = "done" | "reset" | "refused" | "timeout" | "aborted";
-
-/** Who uses a connection. Any of these may call back into the connection. */
-export interface TcpUser {
-  /** The handshake is over. */
-  opened(): void;
-  /** Bytes in order, only lent. `TcpConnection.consumed` has to be told when they are done with. */
-  data(bytes: Uint8Array): void;
-  /** The peer sends no more. */
-  ended(): void;
-  /** There is room after `write` gave false. */
-  drained(): void;
-  /** Nothing more happens. Called once. */
-  closed(reason: CloseReason): void;
-}
-
-export interface TcpEnvironment {
-  readonly timers: TimerQueue;
-  /** Numbers of 32 bits that a peer cannot guess, for initial sequence numbers. */
-  random(): number;
-  /** The link's maximum segment size: what is announced, and not exceeded. */
-  readonly maximumSegmentSize: number;
-  /** Bytes of payload that the link takes in one frame, to be cut up by its receiver. */
-  readonly largestPayload: number;
-  /** The connection may have something to send: `emit` is to be called. */
-  ready(connection: TcpConnection): void;
-  /** Sends a reset. @param acknowledgment null for a segment without ACK */
-  reset(connection: TcpConnection, sequence: number, acknowledgment: number | null): void;
-  /** The state has changed to CLOSED or TIME-WAIT. */
-  changed(connection: TcpConnection): void;
-}
-
-export interface TcpLimits {
-  /** Bytes that the user may hold and that may wait out of order. */
-  readonly receive: number;
-  /** Bytes after which `write` says that it is enough. */
-  readonly send: number;
-}
 
 /** RFC 879: of a peer that does not say. */
 const DEFAULT_SEGMENT = 536;
@@ -75,8 +23,6 @@ const WINDOW_SCALE = 7;
 const TIME_WAIT_MS = 10_000;
 /** How long a connection without a user waits for the peer's FIN. */
 const ORPHAN_MS = 60_000;
-/** RFC 5961, 7: acknowledgments of unacceptable segments, by connection and second. */
-const MOST_CHALLENGES = 10;
 
 const NOBODY: TcpUser = { opened() {}, data() {}, ended() {}, drained() {}, closed() {} };
 
@@ -88,6 +34,7 @@ export class TcpConnection {
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
   readonly #expiry: NetworkTimer;
+  readonly #challenges: ChallengeLimit;
   #user: TcpUser = NOBODY;
   #state: TcpState = "CLOSED";
   /** Of the peer's SYN. */
@@ -101,8 +48,6 @@ export class TcpConnection {
   #ending = false;
   /** `leave` was called. */
   #left = false;
-  #challenges = 0;
-  #challengesSince = Number.NEGATIVE_INFINITY;
 
   constructor(local: Endpoint, remote: Endpoint, limits: TcpLimits, environment: TcpEnvironment) {
     this.local = local;
@@ -120,6 +65,7 @@ export class TcpConnection {
       deliver: (bytes) => this.#user.data(bytes),
     });
     this.#expiry = timers.timer(() => this.#expired());
+    this.#challenges = new ChallengeLimit(timers.clock);
   }
 
   get state(): TcpState {
@@ -311,8 +257,7 @@ export class TcpConnection {
   #arriveInSynSent(segment: Segment): void {
     const { flags } = segment;
     const acknowledgment = unwrap(this.#sender.unacknowledged, segment.acknowledgment);
-    const right =
-      acknowledgment > this.#sender.unacknowledged && acknowledgment <= this.#sender.highest;
+    const right = acknowledgment > this.#sender.unacknowledged && acknowledgment <= this.#sender.highest;
     if (flags & FLAG.ACK && !right) {
       if (!(flags & FLAG.RST)) this.#environment.reset(this, acknowledgment, null);
       return;
@@ -493,11 +438,6 @@ export class TcpConnection {
   }
 
   #challenge(): void {
-    const now = this.#environment.timers.clock.now();
-    if (now - this.#challengesSince >= 1000) {
-      this.#challengesSince = now;
-      this.#challenges = 0;
-    }
-    if (++this.#challenges <= MOST_CHALLENGES) this.#receiver.acknowledge();
+    if (this.#challenges.take()) this.#receiver.acknowledge();
   }
 }

@@ -1,9 +1,11 @@
 /** All connections of a network: which segment is whose, what becomes of those that are nobody's, and how many there may be. */
-import type { Endpoint } from "../ipv4-address.ts";
+
 import type { Ipv4Packet } from "../ipv4.ts";
+import type { Endpoint } from "../ipv4-address.ts";
 import type { Malformed } from "../malformed.ts";
 import type { TimerQueue } from "../timers.ts";
-import { TcpConnection, type TcpEnvironment, type TcpLimits, type TcpUser } from "./connection.ts";
+import { TcpConnection } from "./connection.ts";
+import type { TcpEnvironment, TcpLimits, TcpUser } from "./interfaces.ts";
 import { type AddressedSegment, FLAG, parseSegment, segmentLength, TCP, writeTcpHeader } from "./segment.ts";
 
 /** Connections at once, those in TIME-WAIT not counted. */
@@ -113,7 +115,7 @@ export class TcpLayer {
     this.#options.offered(connection, packet);
   }
 
-  /** Resets every connection, and tells nobody. */
+  /** Ends every connection, without a word to the peers. */
   close(): void {
     for (const connection of [...this.#all()]) connection.drop();
   }

@@ -95,7 +95,9 @@ export class TcpReceiver {
     const begins = sequence >= this.#next && sequence < this.#edge;
     if (length === 0) return window === 0 ? sequence === this.#next : begins;
     if (window === 0) return false;
-    return begins || (last >= this.#next && last < this.#edge) || (sequence < this.#next && last >= this.#edge);
+    return (
+      begins || (last >= this.#next && last < this.#edge) || (sequence < this.#next && last >= this.#edge)
+    );
   }
 
   /** Acknowledges as soon as the link has room. */
@@ -133,7 +135,8 @@ export class TcpReceiver {
     if (advanced > 0) this.#duplicatesDue = 0;
     else if (this.#pieces.length > 0) this.#duplicatesDue = Math.min(this.#duplicatesDue + 1, MOST_PIECES);
     if (atOnce) this.acknowledge();
-    else if (this.#unacknowledged > 0 && !this.#delayed.armed && !this.#stopped) this.#delayed.arm(DELAYED_ACK_MS);
+    else if (this.#unacknowledged > 0 && !this.#delayed.armed && !this.#stopped)
+      this.#delayed.arm(DELAYED_ACK_MS);
   }
 
   #deliver(bytes: Uint8Array): void {
@@ -144,7 +147,11 @@ export class TcpReceiver {
   }
 
   #drain(): void {
-    for (let first = this.#pieces[0]; first !== undefined && first.start <= this.#next; first = this.#pieces[0]) {
+    for (
+      let first = this.#pieces[0];
+      first !== undefined && first.start <= this.#next;
+      first = this.#pieces[0]
+    ) {
       this.#pieces.shift();
       const known = this.#next - first.start;
       if (known < first.bytes.length) this.#deliver(first.bytes.subarray(known));
@@ -176,7 +183,10 @@ export class TcpReceiver {
     // 3.8.6.2.2: the edge moves on in steps worth a segment of its own.
     const { window } = this;
     const step = this.#next + this.#capacity - this.#held - this.#edge;
-    if (step >= this.#capacity / 2 || (window < this.#segment && step >= Math.min(this.#segment, this.#capacity / 2))) {
+    if (
+      step >= this.#capacity / 2 ||
+      (window < this.#segment && step >= Math.min(this.#segment, this.#capacity / 2))
+    ) {
       this.acknowledge();
     }
   }

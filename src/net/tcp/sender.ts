@@ -138,7 +138,8 @@ export class TcpSender {
 
   /** What to send now; null if there is nothing, or no window for it. It counts as sent. */
   plan(): SendPlan | null {
-    if (this.#next === this.#initial) return this.#sent({ sequence: this.#next, length: 0, syn: true, fin: false });
+    if (this.#next === this.#initial)
+      return this.#sent({ sequence: this.#next, length: 0, syn: true, fin: false });
     if (!this.#open) return null;
     if (this.#resendFirst) {
       this.#resendFirst = false;
@@ -176,7 +177,8 @@ export class TcpSender {
       this.#timedAt = this.#timers.clock.now();
     }
     if (end > this.#highest) this.#highest = end;
-    if (!this.#retransmission.armed) this.#retransmission.arm(plan.syn ? this.#synTimeout() : this.#roundTrip.timeout);
+    if (!this.#retransmission.armed)
+      this.#retransmission.arm(plan.syn ? this.#synTimeout() : this.#roundTrip.timeout);
     return plan;
   }
 
@@ -229,7 +231,8 @@ export class TcpSender {
       if (this.#window === 0) this.#retransmissions = 0;
       const duplicate = bare && window === this.#window && this.#next > this.#unacknowledged;
       const inFlight = this.#next - this.#unacknowledged;
-      if (duplicate && this.#congestion.duplicate(acknowledgment, inFlight, this.#highest)) this.#resendFirst = true;
+      if (duplicate && this.#congestion.duplicate(acknowledgment, inFlight, this.#highest))
+        this.#resendFirst = true;
     }
     if (
       sequence > this.#windowSequence ||

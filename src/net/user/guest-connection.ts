@@ -1,5 +1,6 @@
 /** A connection with the guest for a program within this process: a load generator, a server, a test. */
-import type { CloseReason, TcpConnection, TcpState, TcpUser } from "../tcp/connection.ts";
+import type { TcpConnection } from "../tcp/connection.ts";
+import type { CloseReason, TcpState, TcpUser } from "../tcp/interfaces.ts";
 
 export class GuestConnection {
   onOpen: () => void = () => {};

@@ -3,11 +3,12 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint } from "../ipv4-address.ts";
 import { NetworkError } from "../network-error.ts";
-import type { TcpConnection, TcpUser } from "../tcp/connection.ts";
+import type { TcpConnection } from "../tcp/connection.ts";
+import type { TcpUser } from "../tcp/interfaces.ts";
 import type { NetworkTimer, TimerQueue } from "../timers.ts";
 import type { Datagram } from "../udp.ts";
 import { HOST } from "./addresses.ts";
-import { HostStream } from "./host-stream.ts";
+import { HostStream, reset } from "./host-stream.ts";
 import type { HostForward } from "./options.ts";
 
 /** Clients of forwarded UDP ports at once; the one that was silent for longest goes. */
@@ -65,7 +66,8 @@ interface UdpClient {
 export interface HostForwardEvents {
   connect(guest: Endpoint, user: TcpUser): TcpConnection | null;
   deliver(datagram: Datagram): void;
-  log(line: string): void;
+  /** The host has no more sockets to give. */
+  exhausted(): void;
 }
 
 export class HostForwards {
@@ -78,7 +80,6 @@ export class HostForwards {
   readonly #timers: TimerQueue;
   readonly #ports: DynamicPorts;
   readonly #events: HostForwardEvents;
-  #complained = false;
 
   constructor(timers: TimerQueue, ports: DynamicPorts, events: HostForwardEvents) {
     this.#timers = timers;
@@ -99,18 +100,12 @@ export class HostForwards {
       server.once("error", (error) => reject(bindError(forward, error)));
       server.listen({ host: forward.hostAddress, port: forward.hostPort }, () => {
         server.removeAllListeners("error");
-        server.on("error", () => this.#complain());
+        server.on("error", () => this.#events.exhausted());
         const address = server.address();
         const hostPort = address !== null && typeof address === "object" ? address.port : forward.hostPort;
         resolve({ ...forward, hostPort });
       });
     });
-  }
-
-  /** A connection that cannot be accepted: too many open files. */
-  #complain(): void {
-    if (!this.#complained) this.#events.log("user network: the host refused to accept a connection");
-    this.#complained = true;
   }
 
   #accept(socket: Socket, guest: Endpoint): void {
@@ -189,7 +184,7 @@ export class HostForwards {
 
   close(): void {
     for (const server of this.#servers.splice(0)) server.close();
-    for (const socket of this.#streams) socket.resetAndDestroy();
+    for (const socket of this.#streams) reset(socket);
     for (const client of [...this.#clients.values()]) this.#forget(client);
     for (const socket of this.#sockets) socket.close();
     this.#sockets.clear();

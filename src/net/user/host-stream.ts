@@ -1,7 +1,8 @@
 /** A TCP connection with the guest whose other end is a socket of the host: each half of either ends the same half of the other. */
 import { connect, type Socket } from "node:net";
 import { UNREACHABLE, type UnreachableCode } from "../icmp.ts";
-import type { CloseReason, TcpConnection, TcpUser } from "../tcp/connection.ts";
+import type { TcpConnection } from "../tcp/connection.ts";
+import type { CloseReason, TcpUser } from "../tcp/interfaces.ts";
 import type { HostEndpoint } from "./resolvers.ts";
 
 export class HostStream implements TcpUser {
@@ -42,8 +43,14 @@ export class HostStream implements TcpUser {
 
   closed(reason: CloseReason): void {
     if (reason === "done") this.#socket.destroySoon();
-    else this.#socket.resetAndDestroy();
+    else reset(this.#socket);
   }
+}
+
+/** A socket that is still connecting would wait for that first: a guest could leave any number behind. */
+export function reset(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** What the host's connect failed with, as ICMP says it; null for a reset. */
@@ -64,19 +71,24 @@ export function unreachableCode(error: NodeJS.ErrnoException): UnreachableCode |
   }
 }
 
-/**
- * Connects to what the guest wants to reach, and answers its SYN when that is done.
- * @param unreachable tells the guest; the connection is dropped after it
- */
+export interface ConnectEvents {
+  /** Tells the guest; the connection is dropped after it. */
+  unreachable(code: UnreachableCode): void;
+  /** The host has no more sockets to give. */
+  exhausted(): void;
+}
+
+/** Connects to what the guest wants to reach, and answers its SYN when that is done. */
 export function connectOut(
   connection: TcpConnection,
   { address, port }: HostEndpoint,
-  unreachable: (code: UnreachableCode) => void,
+  { unreachable, exhausted }: ConnectEvents,
 ): Socket {
   const socket = connect({ host: address, port, allowHalfOpen: true });
   const stream = new HostStream(socket);
   connection.hold(stream);
   const failed = (error: NodeJS.ErrnoException): void => {
+    if (error.code === "EMFILE" || error.code === "ENFILE") exhausted();
     const code = unreachableCode(error);
     if (code === null || connection.state !== "OFFERED") connection.refuse();
     else {

@@ -14,10 +14,9 @@ import type { Socket } from "node:net";
 import { COMPLETE, type FrameWork } from "../../devices/virtio/network-link.ts";
 import { parseArp } from "../arp.ts";
 import type { NetworkBackend, OutgoingFrame } from "../backend.ts";
-import { put16 } from "../bytes.ts";
-import { checksumOf, fold, pseudoHeader, sumIsRight, sumWords } from "../checksum.ts";
+import { sumIsRight, sumWords } from "../checksum.ts";
 import { HOST_CLOCK } from "../clock.ts";
-import { ETHERNET, ETHERTYPE, etherType, isGroup, sameMac, writeEthernet } from "../ethernet.ts";
+import { ETHERNET, ETHERTYPE, etherType, isGroup, sameMac } from "../ethernet.ts";
 import {
   echoReply,
   ICMP,
@@ -27,12 +26,13 @@ import {
   UNREACHABLE,
   type UnreachableCode,
 } from "../icmp.ts";
+import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet } from "../ipv4.ts";
 import type { Endpoint } from "../ipv4-address.ts";
-import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet, writeIpv4 } from "../ipv4.ts";
 import { Reassembly } from "../ipv4-reassembly.ts";
 import { type Malformed, MalformedCounts } from "../malformed.ts";
 import { NetworkError } from "../network-error.ts";
-import type { TcpConnection, TcpUser } from "../tcp/connection.ts";
+import type { TcpConnection } from "../tcp/connection.ts";
+import type { TcpUser } from "../tcp/interfaces.ts";
 import { TcpLayer } from "../tcp/layer.ts";
 import { TCP } from "../tcp/segment.ts";
 import { TimerQueue } from "../timers.ts";
@@ -50,20 +50,16 @@ import {
 import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
 import { GuestConnection } from "./guest-connection.ts";
 import { DynamicPorts, HostForwards } from "./host-forward.ts";
-import { connectOut } from "./host-stream.ts";
-import { DEFAULT_MTU, type HostForward, type UserNetworkOptions } from "./options.ts";
-import { Output, sourceMac } from "./output.ts";
+import { connectOut, reset } from "./host-stream.ts";
+import { DEFAULT_MTU, type HostForward, LEAST_MTU, MOST_MTU, type UserNetworkOptions } from "./options.ts";
+import { Output } from "./output.ts";
 import { Resolvers } from "./resolvers.ts";
 import { Routes } from "./routes.ts";
+import { LARGEST_PAYLOAD, TCP_AT, tcpFrame } from "./tcp-frame.ts";
 import { UdpNat } from "./udp-nat.ts";
 
-/** The longest frame that a device takes: its buffers are made for an Ethernet header, a VLAN tag and 65,535 bytes less three. */
+/** The longest frame that network devices carry (network-link.ts). */
 const LONGEST_FRAME = 65_550;
-/** Where TCP headers are in frames of this side. */
-const TCP_AT = ETHERNET.HEADER + IPV4.HEADER;
-/** Payload of a frame that its receiver cuts up. */
-const LARGEST_PAYLOAD = 65_535 - IPV4.HEADER - TCP.HEADER;
-
 const randomNumber = (): number => randomBytes(4).readUInt32LE();
 
 export class UserNetwork implements NetworkBackend {
@@ -91,14 +87,20 @@ export class UserNetwork implements NetworkBackend {
   #bound: readonly HostForward[] = [];
   /** `next` has given null, and nothing has come since. */
   #idle = true;
+  /** The host has refused a socket; told once. */
+  #isExhausted = false;
   #closed = false;
 
+  /** @throws NetworkError for an MTU that IPv4 does not have */
   constructor(options: UserNetworkOptions = {}) {
     this.#options = options;
     this.takesUnfinished = options.unfinished ?? true;
     const clock = options.clock ?? HOST_CLOCK;
     const mtu = options.mtu ?? DEFAULT_MTU;
     const log = options.log ?? (() => {});
+    if (!Number.isInteger(mtu) || mtu < LEAST_MTU || mtu > MOST_MTU) {
+      throw new NetworkError(`mtu: expected a number from ${LEAST_MTU} to ${MOST_MTU}, found ${mtu}`);
+    }
     const restrict = options.restrict ?? false;
     const maximumSegmentSize = mtu - IPV4.HEADER - TCP.HEADER;
     this.malformed = new MalformedCounts(log);
@@ -132,7 +134,7 @@ export class UserNetwork implements NetworkBackend {
     this.#forwards = new HostForwards(this.#timers, this.#ports, {
       connect: (guest, user) => this.#connect(guest, user),
       deliver: (datagram) => this.#output.udp(datagram),
-      log,
+      exhausted: () => this.#exhausted(),
     });
   }
 
@@ -234,32 +236,12 @@ export class UserNetwork implements NetworkBackend {
       if (length === 0) continue;
       // Perhaps there is more; the others come first.
       this.#ready.add(connection);
-      return this.#tcpFrame(connection, mac, length);
+      return tcpFrame(this.#frame.subarray(0, TCP_AT + length), connection, {
+        mac,
+        identification: this.#output.nextIdentification(),
+        unfinished: this.takesUnfinished,
+      });
     }
-  }
-
-  #tcpFrame({ local, remote, segmentSize }: TcpConnection, mac: Uint8Array, length: number): OutgoingFrame {
-    const frame = this.#frame.subarray(0, TCP_AT + length);
-    writeEthernet(frame, mac, sourceMac(local.address), ETHERTYPE.IPV4);
-    writeIpv4(frame, ETHERNET.HEADER, {
-      source: local.address,
-      destination: remote.address,
-      protocol: PROTOCOL.TCP,
-      identification: this.#output.nextIdentification(),
-      length,
-    });
-    const sum = pseudoHeader(local.address, remote.address, PROTOCOL.TCP, length);
-    if (!this.takesUnfinished) {
-      put16(frame, TCP_AT + TCP.CHECKSUM, checksumOf(sumWords(frame, TCP_AT, frame.length, sum)));
-      return { frame, work: COMPLETE };
-    }
-    put16(frame, TCP_AT + TCP.CHECKSUM, fold(sum));
-    const payload = length - (frame[TCP_AT + TCP.DATA_OFFSET]! >> 4) * 4;
-    const work: FrameWork = {
-      checksum: { start: TCP_AT, offset: TCP.CHECKSUM },
-      segmentation: payload > segmentSize ? { protocol: "tcp4", size: segmentSize, ecn: false } : null,
-    };
-    return { frame, work };
   }
 
   send(frame: Uint8Array, work: FrameWork): void {
@@ -272,7 +254,8 @@ export class UserNetwork implements NetworkBackend {
     if (frame.length < ETHERNET.HEADER) return "frame-short";
     if (frame.length > LONGEST_FRAME) return "frame-long";
     const destination = frame.subarray(ETHERNET.DESTINATION, ETHERNET.DESTINATION + 6);
-    if (!isGroup(destination) && !sameMac(destination, HOST_MAC) && !sameMac(destination, DNS_MAC)) return null;
+    if (!isGroup(destination) && !sameMac(destination, HOST_MAC) && !sameMac(destination, DNS_MAC))
+      return null;
     switch (etherType(frame)) {
       case ETHERTYPE.ARP: {
         const packet = parseArp(frame);
@@ -321,7 +304,8 @@ export class UserNetwork implements NetworkBackend {
   #arriveTcp(packet: Ipv4Packet, verify: boolean): Malformed | null {
     if (packet.source === 0) return "ipv4-source";
     // RFC 1122, 4.2.3.10: TCP has no groups.
-    if (packet.destination >= 0xe000_0000 || packet.destination === NETWORK_BROADCAST) return "ipv4-destination";
+    if (packet.destination >= 0xe000_0000 || packet.destination === NETWORK_BROADCAST)
+      return "ipv4-destination";
     return this.#tcp.arrive(packet, verify);
   }
 
@@ -345,9 +329,18 @@ export class UserNetwork implements NetworkBackend {
       return;
     }
     const about = { ...packet, header: packet.header.slice(), payload: packet.payload.slice() };
-    const socket = connectOut(connection, route.to, (code) => this.#unreachable(code, about));
+    const socket = connectOut(connection, route.to, {
+      unreachable: (code) => this.#unreachable(code, about),
+      exhausted: () => this.#exhausted(),
+    });
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #exhausted(): void {
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    this.#options.log?.("user network: the host refuses more connections: too many open files");
   }
 
   #arriveUdp(packet: Ipv4Packet, verify: boolean): Malformed | null {
@@ -411,7 +404,7 @@ export class UserNetwork implements NetworkBackend {
     this.#forwards.close();
     this.#udp.close();
     this.#tcp.close();
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
     this.#sockets.clear();
     this.#closed = true;
     this.#timers.clear();

@@ -68,7 +68,9 @@ export function parseHostForward(text: string): HostForward {
   const host = address(hostAddress!, "127.0.0.1");
   const guest = guestAddress === "" ? GUEST : parseIpv4(address(guestAddress!, ""))!;
   if (!isGuests(guest)) {
-    throw new NetworkError(`hostfwd: expected an address of the guest's network, 10.0.2.0/24, found "${guestAddress}"`);
+    throw new NetworkError(
+      `hostfwd: expected an address of the guest's network, 10.0.2.0/24, found "${guestAddress}"`,
+    );
   }
   return {
     protocol: protocol === "udp" ? "udp" : "tcp",

@@ -9,7 +9,7 @@ import { BROADCAST_MAC, ETHERNET, ETHERTYPE, writeEthernet } from "../ethernet.t
 import { IPV4, PROTOCOL, writeIpv4 } from "../ipv4.ts";
 import type { Endpoint } from "../ipv4-address.ts";
 import { TCP } from "../tcp/segment.ts";
-import { encodeUdp, type Datagram } from "../udp.ts";
+import { type Datagram, encodeUdp } from "../udp.ts";
 import { DNS_MAC, DNS_SERVER, HOST_MAC, LIMITED_BROADCAST } from "./addresses.ts";
 import { Neighbors } from "./neighbors.ts";
 

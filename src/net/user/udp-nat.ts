@@ -4,8 +4,8 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { UNREACHABLE, type UnreachableCode } from "../icmp.ts";
-import type { Endpoint } from "../ipv4-address.ts";
 import type { Ipv4Packet } from "../ipv4.ts";
+import type { Endpoint } from "../ipv4-address.ts";
 import type { NetworkTimer, TimerQueue } from "../timers.ts";
 import type { Datagram } from "../udp.ts";
 import { DNS_PORT } from "./addresses.ts";

@@ -80,8 +80,21 @@ describe("out of order", () => {
     const peer = new RawPeer();
     const user = peer.establish();
     const whole = "abcdefghijklmnopqrstuvwxyz";
-    for (const [from, to] of [[20, 26], [4, 8], [6, 12], [2, 10], [11, 22], [3, 5], [1, 3]] as const) {
-      peer.send({ sequence: 1001 + from, acknowledgment: 5001, flags: FLAG.ACK, data: whole.slice(from, to) });
+    for (const [from, to] of [
+      [20, 26],
+      [4, 8],
+      [6, 12],
+      [2, 10],
+      [11, 22],
+      [3, 5],
+      [1, 3],
+    ] as const) {
+      peer.send({
+        sequence: 1001 + from,
+        acknowledgment: 5001,
+        flags: FLAG.ACK,
+        data: whole.slice(from, to),
+      });
     }
     expect(user.count).toBe(0);
     // Each of them was answered at once: that is what tells a sender of a loss.
@@ -123,7 +136,11 @@ describe("out of order", () => {
     peer.send({ sequence: 1004, acknowledgment: 5001, flags: FLAG.ACK | FLAG.FIN, data: "def" });
     expect(user.events).toEqual(["opened"]);
     peer.send({ sequence: 1001, acknowledgment: 5001, flags: FLAG.ACK, data: "abc" });
-    expect([text(user.bytes), user.events, peer.take().at(-1)!.acknowledgment]).toEqual(["abcdef", ["opened", "ended"], 1008]);
+    expect([text(user.bytes), user.events, peer.take().at(-1)!.acknowledgment]).toEqual([
+      "abcdef",
+      ["opened", "ended"],
+      1008,
+    ]);
     // Nothing comes after it.
     peer.send({ sequence: 1008, acknowledgment: 5001, flags: FLAG.ACK, data: "more" });
     expect(text(user.bytes)).toBe("abcdef");

@@ -199,7 +199,9 @@ describe("closing", () => {
     client.connection.abort();
     clock.advance(100);
     expect([client.closedBy, server.closedBy]).toEqual(["aborted", "reset"]);
-    expect([here.layer.active, there.layer.active, here.timers.size, there.timers.size]).toEqual([0, 0, 0, 0]);
+    expect([here.layer.active, there.layer.active, here.timers.size, there.timers.size]).toEqual([
+      0, 0, 0, 0,
+    ]);
   });
 
   test("who has left resets what still comes, and waits a minute for FIN", () => {

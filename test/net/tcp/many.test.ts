@@ -4,7 +4,10 @@ import { MOST_CONNECTIONS } from "../../../src/net/tcp/layer.ts";
 import { FLAG } from "../../../src/net/tcp/segment.ts";
 import { HERE, joined, RawPeer, type TestUser, text } from "./rig.ts";
 
-const endpoint = (index: number) => ({ address: 0x0a00_0100 + (index >> 14), port: 10_000 + (index & 0x3fff) });
+const endpoint = (index: number) => ({
+  address: 0x0a00_0100 + (index >> 14),
+  port: 10_000 + (index & 0x3fff),
+});
 
 /** Answers with what it got, and ends when the other side does. */
 function echo(user: TestUser): void {
@@ -31,7 +34,10 @@ test("1,000 at once, over a link with losses: each gets its own bytes", () => {
   expect(clients.every(({ closedBy }) => closedBy === "done")).toBe(true);
   expect(clients.map(({ bytes }) => text(bytes))).toEqual(messages);
   clock.advance(600_000);
-  expect([here.layer, there.layer].map(({ active, waiting }) => [active, waiting])).toEqual([[0, 0], [0, 0]]);
+  expect([here.layer, there.layer].map(({ active, waiting }) => [active, waiting])).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
   expect([here.timers.size, there.timers.size]).toEqual([0, 0]);
 });
 
@@ -57,7 +63,9 @@ test("10,000 in turn leave nothing behind", () => {
   // Ten seconds' worth of TIME-WAIT.
   expect(most).toBeLessThanOrEqual(1024);
   clock.advance(60_000);
-  expect([here.layer.waiting, there.layer.waiting, here.timers.size, there.timers.size]).toEqual([0, 0, 0, 0]);
+  expect([here.layer.waiting, there.layer.waiting, here.timers.size, there.timers.size]).toEqual([
+    0, 0, 0, 0,
+  ]);
 });
 
 test("more than there may be are not answered, and find a place later", () => {

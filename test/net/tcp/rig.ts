@@ -1,14 +1,11 @@
 /** TCP on a link that a test is in charge of: two hosts, or one host and a peer that speaks by hand. */
-import type { Endpoint } from "../../../src/net/ipv4-address.ts";
+
 import { type Ipv4Packet, PROTOCOL } from "../../../src/net/ipv4.ts";
-import type { CloseReason, TcpConnection, TcpUser } from "../../../src/net/tcp/connection.ts";
+import type { Endpoint } from "../../../src/net/ipv4-address.ts";
+import type { TcpConnection } from "../../../src/net/tcp/connection.ts";
+import type { CloseReason, TcpUser } from "../../../src/net/tcp/interfaces.ts";
 import { TcpLayer } from "../../../src/net/tcp/layer.ts";
-import {
-  type AddressedSegment,
-  FLAG,
-  parseSegment,
-  writeTcpHeader,
-} from "../../../src/net/tcp/segment.ts";
+import { type AddressedSegment, FLAG, parseSegment, writeTcpHeader } from "../../../src/net/tcp/segment.ts";
 import { TimerQueue } from "../../../src/net/timers.ts";
 import { Random } from "../../random.ts";
 import { VirtualClock } from "../virtual-clock.ts";
@@ -245,7 +242,8 @@ export class RawPeer {
   /** The only segment that the host has sent. */
   one(): AddressedSegment {
     const [segment, ...more] = this.take();
-    if (segment === undefined || more.length > 0) throw new Error(`${more.length + (segment ? 1 : 0)} segments`);
+    if (segment === undefined || more.length > 0)
+      throw new Error(`${more.length + (segment ? 1 : 0)} segments`);
     return segment;
   }
 
@@ -262,7 +260,11 @@ export class RawPeer {
       ...(options === undefined ? {} : { options }),
     });
     bytes.set(payload, header);
-    const packet = packetOf(this.local.address, this.remote.address, bytes.subarray(0, header + payload.length));
+    const packet = packetOf(
+      this.local.address,
+      this.remote.address,
+      bytes.subarray(0, header + payload.length),
+    );
     this.host.receive(packet);
   }
 

@@ -3,6 +3,7 @@ import { COMPLETE, type FrameWork } from "../../../src/devices/virtio/network-li
 import { ARP_OPERATION, encodeArp, parseArp } from "../../../src/net/arp.ts";
 import { put16 } from "../../../src/net/bytes.ts";
 import { checksumOf, pseudoHeader, sumIsRight, sumWords } from "../../../src/net/checksum.ts";
+import type { NetworkClock } from "../../../src/net/clock.ts";
 import { ETHERNET, ETHERTYPE, etherType, writeEthernet } from "../../../src/net/ethernet.ts";
 import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet, writeIpv4 } from "../../../src/net/ipv4.ts";
 import type { TcpConnection } from "../../../src/net/tcp/connection.ts";
@@ -12,7 +13,6 @@ import { TimerQueue } from "../../../src/net/timers.ts";
 import { type Datagram, encodeUdp, parseUdp } from "../../../src/net/udp.ts";
 import { GUEST, HOST, HOST_MAC } from "../../../src/net/user/addresses.ts";
 import type { UserNetwork } from "../../../src/net/user/network.ts";
-import type { NetworkClock } from "../../../src/net/clock.ts";
 import { Random } from "../../random.ts";
 import { TestUser } from "../tcp/rig.ts";
 
@@ -35,6 +35,7 @@ export class TestGuest {
   keeps = true;
   readonly #network: UserNetwork;
   readonly #ready = new Set<TcpConnection>();
+  readonly #buffer = new Uint8Array(65_600);
   #identification = 0;
 
   constructor(network: UserNetwork, clock: NetworkClock, unfinished = true) {
@@ -70,7 +71,7 @@ export class TestGuest {
 
   /** All frames in both directions, until there are none. */
   exchange(): void {
-    const buffer = new Uint8Array(65_600);
+    const buffer = this.#buffer;
     for (;;) {
       const next = this.#network.next();
       if (next !== null) {
@@ -96,12 +97,7 @@ export class TestGuest {
   }
 
   udp(datagram: Datagram): void {
-    this.ipv4(
-      datagram.source.address,
-      datagram.destination.address,
-      PROTOCOL.UDP,
-      encodeUdp(datagram),
-    );
+    this.ipv4(datagram.source.address, datagram.destination.address, PROTOCOL.UDP, encodeUdp(datagram));
   }
 
   /** @param partial the checksum is left to the device, as drivers do with TCP */
@@ -143,8 +139,14 @@ export class TestGuest {
     }
     if (etherType(frame) === ETHERTYPE.ARP) {
       const packet = parseArp(frame)!;
-      if (!this.answersArp || packet.operation !== ARP_OPERATION.REQUEST || packet.targetAddress !== GUEST) return;
-      const answer = { ...packet, operation: ARP_OPERATION.REPLY, senderMac: GUEST_MAC, senderAddress: GUEST };
+      if (!this.answersArp || packet.operation !== ARP_OPERATION.REQUEST || packet.targetAddress !== GUEST)
+        return;
+      const answer = {
+        ...packet,
+        operation: ARP_OPERATION.REPLY,
+        senderMac: GUEST_MAC,
+        senderAddress: GUEST,
+      };
       const reply = { ...answer, targetMac: packet.senderMac, targetAddress: packet.senderAddress };
       this.send(encodeArp(reply, packet.senderMac));
       return;

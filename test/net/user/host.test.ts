@@ -5,6 +5,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { HOST_CLOCK } from "../../../src/net/clock.ts";
 import { type Endpoint, parseIpv4 } from "../../../src/net/ipv4-address.ts";
+import { FLAG, writeTcpHeader } from "../../../src/net/tcp/segment.ts";
 import { DNS_SERVER, GUEST, HOST } from "../../../src/net/user/addresses.ts";
 import { UserNetwork } from "../../../src/net/user/network.ts";
 import { parseHostForward, type UserNetworkOptions } from "../../../src/net/user/options.ts";
@@ -52,6 +53,13 @@ const client = (port: number): Socket => {
 };
 
 const forward = (text: string): UserNetworkOptions => ({ hostForwards: [parseHostForward(text)] });
+function resetSegment(sourcePort: number, destinationPort: number): Uint8Array {
+  const bytes = new Uint8Array(20);
+  const fields = { sourcePort, destinationPort, sequence: 0, acknowledgment: 0, flags: FLAG.RST, window: 0 };
+  writeTcpHeader(bytes, 0, fields);
+  return bytes;
+}
+
 const big = Buffer.alloc(3_000_000, "0123456789abcdef-");
 
 describe.each([true, false])("the guest opens; large frames: %s", (unfinished) => {
@@ -122,6 +130,21 @@ describe("the guest opens", () => {
     user.connection.abort();
     await until(() => failure !== "");
     expect([failure, network.counts.connections]).toEqual(["ECONNRESET", 0]);
+  });
+
+  test("a guest that opens and resets before the host has connected leaves no socket behind", async () => {
+    const { guest, network } = await setUp();
+    const sockets = () =>
+      process.getActiveResourcesInfo().filter((name) => /TCP(Connect|Socket)/.test(name)).length;
+    const before = sockets();
+    // TEST-NET-1 (RFC 5737): nobody answers there, or the host has no way to it.
+    for (let i = 0; i < 200; i++) {
+      guest.connect(80, parseIpv4("192.0.2.1")!, 3000 + i);
+      guest.exchange();
+      guest.ipv4(GUEST, parseIpv4("192.0.2.1")!, 6, resetSegment(3000 + i, 80), true);
+    }
+    expect(network.counts.connections).toBe(0);
+    await until(() => sockets() <= before, "the sockets to close");
   });
 
   test("a server that does not read stops the guest, and memory stays bounded", async () => {
@@ -206,7 +229,11 @@ describe("what the guest may reach", () => {
     guest.connect(port, address);
     await until(() => guest.icmp.length > 0);
     expect([guest.icmp[0]!.payload[0], guest.icmp[0]!.payload[1]]).toEqual([3, 13]);
-    guest.udp({ source: { address: GUEST, port: 9 }, destination: { address, port }, data: Buffer.from("x") });
+    guest.udp({
+      source: { address: GUEST, port: 9 },
+      destination: { address, port },
+      data: Buffer.from("x"),
+    });
     await until(() => guest.icmp.length > 1);
     expect([connections, network.counts.connections, network.counts.flows]).toEqual([0, 0, 0]);
   });
@@ -223,7 +250,10 @@ describe("what the guest may reach", () => {
       data: Buffer.from("x"),
     });
     await until(() => guest.icmp.length === 2);
-    expect(guest.icmp.map(({ payload }) => [payload[0], payload[1]])).toEqual([[3, 1], [3, 1]]);
+    expect(guest.icmp.map(({ payload }) => [payload[0], payload[1]])).toEqual([
+      [3, 1],
+      [3, 1],
+    ]);
     expect([connections, network.counts.connections, network.counts.flows]).toEqual([0, 0, 0]);
   });
 
@@ -295,12 +325,15 @@ describe("hostfwd", () => {
   test("a port in use, an address of another host: one line, and nothing stays open", async () => {
     const port = await serve(() => {});
     const free = await bindUdp();
-    const start = (...texts: string[]) => new UserNetwork({ hostForwards: texts.map(parseHostForward) }).start();
+    const start = (...texts: string[]) =>
+      new UserNetwork({ hostForwards: texts.map(parseHostForward) }).start();
     await expect(start(`tcp::${port}-:80`)).rejects.toThrow(
       `hostfwd=tcp:127.0.0.1:${port}: expected a free port, found one in use: choose another, or 0 for any that is free`,
     );
     await expect(start(`udp::${free.port}-:80`)).rejects.toThrow("found one in use");
-    await expect(start("tcp:192.0.2.1:0-:80")).rejects.toThrow(/^hostfwd=tcp:192\.0\.2\.1:0: .*another: choose 127/);
+    await expect(start("tcp:192.0.2.1:0-:80")).rejects.toThrow(
+      /^hostfwd=tcp:192\.0\.2\.1:0: .*another: choose 127/,
+    );
     await expect(start("udp:192.0.2.1:0-:80")).rejects.toThrow("choose 127.0.0.1");
     // The first of them was opened, and is closed again.
     const other = await serve(() => {});
@@ -319,11 +352,16 @@ describe("UDP", () => {
   test("to the host's loopback and back, up to the longest datagram", async () => {
     const { guest, network } = await setUp();
     const { socket, port } = await bindUdp();
-    socket.on("message", (data, remote) => socket.send(Buffer.from(data).reverse(), remote.port, remote.address));
+    socket.on("message", (data, remote) =>
+      socket.send(Buffer.from(data).reverse(), remote.port, remote.address),
+    );
     guest.udp({ source: from, destination: { address: HOST, port }, data: Buffer.from("abc") });
     await until(() => guest.datagrams.length === 1);
     expect(text(guest.datagrams[0]!.data)).toBe("cba");
-    expect([guest.datagrams[0]!.source, guest.datagrams[0]!.destination]).toEqual([{ address: HOST, port }, from]);
+    expect([guest.datagrams[0]!.source, guest.datagrams[0]!.destination]).toEqual([
+      { address: HOST, port },
+      from,
+    ]);
     guest.udp({ source: from, destination: { address: HOST, port }, data: big.subarray(0, 60_000) });
     await until(() => guest.fragments.some(({ moreFragments }) => !moreFragments));
     const bytes = Buffer.alloc(60_008);
@@ -346,7 +384,11 @@ describe("UDP", () => {
     const { guest, network } = await setUp();
     const { port } = await bindUdp();
     for (let i = 1; i <= 600; i++) {
-      guest.udp({ source: { ...from, port: i }, destination: { address: HOST, port }, data: Buffer.from("x") });
+      guest.udp({
+        source: { ...from, port: i },
+        destination: { address: HOST, port },
+        data: Buffer.from("x"),
+      });
     }
     expect(network.counts.flows).toBe(512);
   });

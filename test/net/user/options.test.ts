@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { formatIpv4, isUnicast, parseIpv4 } from "../../../src/net/ipv4-address.ts";
+import { unreachableCode } from "../../../src/net/user/host-stream.ts";
+import { UserNetwork } from "../../../src/net/user/network.ts";
 import { parseHostForward } from "../../../src/net/user/options.ts";
 import { parseServer } from "../../../src/net/user/resolvers.ts";
-import { unreachableCode } from "../../../src/net/user/host-stream.ts";
 
 describe("hostfwd", () => {
   test.each([
@@ -34,13 +35,34 @@ describe("hostfwd", () => {
   });
 });
 
+test.each([575, 65_536, 1500.5, Number.NaN])("an MTU of %s", (mtu) => {
+  expect(() => new UserNetwork({ mtu })).toThrow(`mtu: expected a number from 576 to 65535, found ${mtu}`);
+});
+
 test("addresses", () => {
-  for (const text of ["0.0.0.0", "255.255.255.255", "10.0.2.15"]) expect(formatIpv4(parseIpv4(text)!)).toBe(text);
-  for (const text of ["", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.-4", "1.2.3.4 ", "0x1.2.3.4", "1.2.3.999"]) {
+  for (const text of ["0.0.0.0", "255.255.255.255", "10.0.2.15"])
+    expect(formatIpv4(parseIpv4(text)!)).toBe(text);
+  for (const text of [
+    "",
+    "1.2.3",
+    "1.2.3.4.5",
+    "01.2.3.4",
+    "1.2.3.-4",
+    "1.2.3.4 ",
+    "0x1.2.3.4",
+    "1.2.3.999",
+  ]) {
     expect(parseIpv4(text), text).toBeNull();
   }
   const unicast = ["8.8.8.8", "0.1.1.1", "127.1.1.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"];
-  expect(unicast.map((text) => isUnicast(parseIpv4(text)!))).toEqual([true, false, false, false, false, false]);
+  expect(unicast.map((text) => isUnicast(parseIpv4(text)!))).toEqual([
+    true,
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test("name servers as the host lists them", () => {
@@ -55,6 +77,14 @@ test("name servers as the host lists them", () => {
 
 test("what a failed connect of the host means to the guest", () => {
   const code = (name: string) => unreachableCode(Object.assign(new Error(name), { code: name }));
-  const names = ["ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "EACCES", "EMFILE"];
+  const names = [
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+    "ETIMEDOUT",
+    "EACCES",
+    "EMFILE",
+  ];
   expect(names.map(code)).toEqual([null, null, 0, 1, 1, 13, null]);
 });

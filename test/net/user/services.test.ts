@@ -50,7 +50,8 @@ describe("ARP", () => {
 
   test("does not answer for others", () => {
     const { guest, network } = setUp();
-    for (const text of ["10.0.2.15", "10.0.2.99", "10.0.2.255", "192.168.1.1"]) guest.send(ask(parseIpv4(text)!));
+    for (const text of ["10.0.2.15", "10.0.2.99", "10.0.2.255", "192.168.1.1"])
+      guest.send(ask(parseIpv4(text)!));
     expect(network.next()).toBeNull();
   });
 
@@ -155,7 +156,12 @@ describe("DHCP", () => {
   });
 
   test("INFORM: all but an address and a lease", () => {
-    const { reply } = talk(dhcp(8, {}, { ciaddr: parseIpv4("10.0.2.77")! }), {}, parseIpv4("10.0.2.77")!, HOST);
+    const { reply } = talk(
+      dhcp(8, {}, { ciaddr: parseIpv4("10.0.2.77")! }),
+      {},
+      parseIpv4("10.0.2.77")!,
+      HOST,
+    );
     const options = optionsOf(reply!.data);
     expect([options[53], options[51], get32(reply!.data, 16)]).toEqual([[5], undefined, 0]);
   });
@@ -199,7 +205,10 @@ describe("ICMP", () => {
     guest.ipv4(GUEST, address, PROTOCOL.ICMP, echo(Buffer.from("ping")));
     guest.exchange();
     const [reply] = guest.icmp;
-    expect([reply!.source, [...reply!.payload.subarray(4)]]).toEqual([address, [0x12, 0x34, 0, 1, ...Buffer.from("ping")]]);
+    expect([reply!.source, [...reply!.payload.subarray(4)]]).toEqual([
+      address,
+      [0x12, 0x34, 0, 1, ...Buffer.from("ping")],
+    ]);
     expect(reply!.payload[0]).toBe(0);
   });
 
@@ -225,7 +234,10 @@ describe("ICMP", () => {
     put16(frame, ETHERNET.HEADER + IPV4.CHECKSUM, checksumOf(sumWords(frame, 14, 34)));
     guest.send(frame);
     guest.exchange();
-    expect(guest.icmp.map(({ payload }) => [payload[0], payload[1]])).toEqual([[3, 2], [11, 0]]);
+    expect(guest.icmp.map(({ payload }) => [payload[0], payload[1]])).toEqual([
+      [3, 2],
+      [11, 0],
+    ]);
   });
 
   test("no errors about errors, and none to nobody", () => {
@@ -303,12 +315,30 @@ describe("fragments", () => {
 
   const eight = new Uint8Array(8);
   const bad: [string, Fragment[]][] = [
-    ["overlap", [{ offset: 0, data: new Uint8Array(16), more: true }, { offset: 8, data: eight, more: true }]],
+    [
+      "overlap",
+      [
+        { offset: 0, data: new Uint8Array(16), more: true },
+        { offset: 8, data: eight, more: true },
+      ],
+    ],
     ["are empty", [{ offset: 8, data: new Uint8Array(), more: true }]],
     ["are no multiple of 8", [{ offset: 0, data: new Uint8Array(13), more: true }]],
     ["go past 65,535 bytes", [{ offset: 65_512, data: new Uint8Array(800), more: false }]],
-    ["lie behind the last one", [{ offset: 8, data: eight, more: false }, { offset: 16, data: eight, more: true }]],
-    ["have two ends", [{ offset: 8, data: eight, more: false }, { offset: 16, data: eight, more: false }]],
+    [
+      "lie behind the last one",
+      [
+        { offset: 8, data: eight, more: false },
+        { offset: 16, data: eight, more: true },
+      ],
+    ],
+    [
+      "have two ends",
+      [
+        { offset: 8, data: eight, more: false },
+        { offset: 16, data: eight, more: false },
+      ],
+    ],
     ["are more than 64", Array.from({ length: 65 }, (_, i) => ({ offset: 16 * i, data: eight, more: true }))],
   ];
   test.each(bad)("that %s: dropped, and nothing stays", (_name, fragments) => {
@@ -330,7 +360,13 @@ test("options in IPv4 headers are skipped", () => {
   const request = echo(Buffer.from("x"));
   const frame = new Uint8Array(14 + 28 + request.length);
   writeEthernet(frame, macOf(HOST), GUEST_MAC, ETHERTYPE.IPV4);
-  writeIpv4(frame, 14, { source: GUEST, destination: HOST, protocol: 1, identification: 1, length: 8 + request.length });
+  writeIpv4(frame, 14, {
+    source: GUEST,
+    destination: HOST,
+    protocol: 1,
+    identification: 1,
+    length: 8 + request.length,
+  });
   frame[14] = 0x47;
   frame.set([1, 1, 1, 1, 7, 4, 4, 0], 34);
   put16(frame, 24, 0);

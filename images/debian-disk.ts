@@ -49,7 +49,12 @@ class DiskError extends Error {}
 
 /** Fixed, so that the same packages give the same file system. */
 const UUID = "756b6c2d-656d-4520-a465-6269616e2032";
-const env = { ...process.env, SOURCE_DATE_EPOCH: String(EPOCH), E2FSPROGS_FAKE_TIME: String(EPOCH), LC_ALL: "C" };
+const env = {
+  ...process.env,
+  SOURCE_DATE_EPOCH: String(EPOCH),
+  E2FSPROGS_FAKE_TIME: String(EPOCH),
+  LC_ALL: "C",
+};
 
 const start = performance.now();
 const progress = (text: string): void =>

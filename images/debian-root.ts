@@ -97,6 +97,8 @@ install -d -o www-data -g www-data /var/www/html/upload
 systemctl -q enable systemd-networkd.service ssh-host-key.service iperf3.service
 # Waits for networks that a machine need not have.
 systemctl -q disable systemd-networkd-wait-online.service
+# Looks for leftovers on logical volumes, of which there are none.
+systemctl -q disable e2scrub_reap.service e2scrub_all.timer
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub /var/lib/dbus/machine-id
 rm -rf /var/log/*.log /var/log/apt /var/cache/apt /var/cache/debconf/*-old /var/lib/apt/lists /var/cache/ldconfig
 `;

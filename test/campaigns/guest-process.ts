@@ -17,6 +17,7 @@ export class GuestProcess {
   #messages = "";
   /** Where the next expectation begins to look. */
   #seen = 0;
+  #skipped = "";
   #waiter: Waiter | null = null;
   /** Exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
@@ -57,6 +58,7 @@ export class GuestProcess {
     const match = waiter.pattern.exec(this.#console.slice(this.#seen));
     if (match) {
       this.#waiter = null;
+      this.#skipped = this.#console.slice(this.#seen, this.#seen + match.index).replaceAll("\r", "");
       this.#seen += match.index + match[0].length;
       waiter.resolve(match);
     } else if (this.#over) {
@@ -84,6 +86,11 @@ export class GuestProcess {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** What stood before the match of the last expectation, from the one before it on. */
+  get skipped(): string {
+    return this.#skipped;
   }
 
   /** Types at the console. */

@@ -37,7 +37,12 @@ export function bundleEmulator(directory: string): string {
 function emulatorCommand(entry: string, spec: GuestSpec): string[] {
   const drives = (spec.drives ?? []).flatMap(({ file, format, transport, snapshot }) => [
     "--drive",
-    [`file=${file}`, `format=${format}`, ...(snapshot ? ["snapshot"] : []), `transport=${transport ?? "pci"}`].join(","),
+    [
+      `file=${file}`,
+      `format=${format}`,
+      ...(snapshot ? ["snapshot"] : []),
+      `transport=${transport ?? "pci"}`,
+    ].join(","),
   ]);
   const forwards = spec.forwards?.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`);
   return [

@@ -96,7 +96,9 @@ if (import.meta.main) {
       onLine: (line) => console.log(line),
     });
     for (const fault of result.faults) console.error(`stress: ${fault}`);
-    console.log(`stress: ${result.faults.length === 0 ? "passed" : "FAILED"}, ${result.wallSeconds.toFixed(0)} s`);
+    console.log(
+      `stress: ${result.faults.length === 0 ? "passed" : "FAILED"}, ${result.wallSeconds.toFixed(0)} s`,
+    );
     process.exitCode = result.faults.length === 0 ? 0 : 1;
   } finally {
     rmSync(work, { recursive: true, force: true });

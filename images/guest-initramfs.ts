@@ -14,6 +14,8 @@ export interface GuestParts {
   readonly modules: readonly KernelModule[];
   /** Programs of the host, by name or absolute path. */
   readonly programs: readonly string[];
+  /** More programs, by their path in the guest without a leading slash. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** Lines of a shell, run as process 1 with everything mounted. The machine powers off when they end. */
   readonly script: string;
 }
@@ -31,6 +33,8 @@ export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 ip link set lo up
 for module in ${modules.map(({ path }) => basename(path)).join(" ")}; do insmod /lib/modules/$module || echo "init: insmod $module failed"; done
 ${script}
+# What is still in the console's buffer would be lost.
+sleep 1
 poweroff -f
 `;
 
@@ -38,7 +42,8 @@ export function buildGuestInitramfs(parts: GuestParts): Uint8Array {
   const text = new TextEncoder();
   const programs = programEntries(parts.programs);
   const modules = parts.modules.map(({ path, bytes }) => file(`lib/modules/${basename(path)}`, bytes));
-  const files = [...programs, ...modules];
+  const more = Object.entries(parts.files ?? {}).map(([path, bytes]) => file(path, bytes, 0o755));
+  const files = [...programs, ...modules, ...more];
   const fixed: CpioEntry[] = [
     directory("bin"),
     directory("dev"),

@@ -66,6 +66,10 @@ ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_k
 WantedBy=multi-user.target
 `,
   },
+  {
+    path: "var/www/html/index.html",
+    text: `<!doctype html>\n<title>${HOST_NAME}</title>\n<p>${"It works. ".repeat(50)}\n`,
+  },
   // Uploads land in the directory that is served: PUT /upload/NAME.
   {
     path: "etc/nginx/sites-available/default",

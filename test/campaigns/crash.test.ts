@@ -12,9 +12,7 @@ const formats = hasQcow2 ? (["raw", "qcow2"] as const) : (["raw"] as const);
 describe("the check of records", () => {
   const numbers = Array.from({ length: 40 }, (_, i) => 320 + i);
   const files = new Map(
-    Map.groupBy(numbers, fileOf)
-      .entries()
-      .map(([name, group]) => [name, Buffer.concat(group.map(recordBytes))]),
+    [...Map.groupBy(numbers, fileOf)].map(([name, group]) => [name, Buffer.concat(group.map(recordBytes))]),
   );
   const without = (name: string) => (wanted: string) =>
     wanted === name ? null : (files.get(wanted) ?? null);

@@ -111,6 +111,7 @@ if (import.meta.main) {
     else {
       const table = new Table({
         head: ["machine", "login prompt", "shell", "power-off", "instructions", "faults"],
+        style: { head: [], border: [] },
       });
       for (const { machine, toPrompt, toShell, toEnd, instructions, faults } of results) {
         const times = [toPrompt, toShell, toEnd].map((seconds) => `${seconds.toFixed(1)} s`);

@@ -14,7 +14,7 @@ export interface GuestDrive {
 
 export interface GuestSpec {
   readonly kernel: string;
-  readonly initrd: string;
+  readonly initrd?: string;
   /** Kernel command line; the console is added. */
   readonly append: string;
   readonly memoryMiB: number;
@@ -46,7 +46,8 @@ function emulatorCommand(entry: string, spec: GuestSpec): string[] {
   ]);
   const forwards = spec.forwards?.map(({ host, guest }) => `hostfwd=tcp:127.0.0.1:${host}-:${guest}`);
   return [
-    ...[process.execPath, entry, "boot", spec.kernel, "--initrd", spec.initrd],
+    ...[process.execPath, entry, "boot", spec.kernel],
+    ...(spec.initrd === undefined ? [] : ["--initrd", spec.initrd]),
     ...["--append", `console=ttyS0 ${spec.append}`, "--memory", `${spec.memoryMiB}M`],
     ...(spec.cpus === undefined ? [] : ["--cpus", String(spec.cpus)]),
     ...drives,
@@ -67,7 +68,8 @@ function qemuCommand(spec: GuestSpec): string[] {
   return [
     ...["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "qemu64", "-m", `${spec.memoryMiB}M`],
     ...["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"],
-    ...["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", `console=ttyS0 ${spec.append}`],
+    ...["-kernel", spec.kernel, "-append", `console=ttyS0 ${spec.append}`],
+    ...(spec.initrd === undefined ? [] : ["-initrd", spec.initrd]),
     ...(spec.cpus === undefined ? [] : ["-smp", String(spec.cpus)]),
     ...drives,
     ...(forwards ? [...network, "-device", "virtio-net-pci,netdev=net0"] : []),

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type KernelModule, readModules } from "./kernel-modules.ts";
+import { type KernelModule, readModuleTree } from "./module-tree.ts";
 
 export const cache = join(import.meta.dirname, "cache");
 const debs = join(cache, "debs");
@@ -55,4 +55,4 @@ export const readBusybox = (): Uint8Array =>
 
 /** Modules of a kernel with what they depend on, in the order in which they can be loaded. */
 export const readKernelModules = (label: KernelLabel, names: readonly string[]): KernelModule[] =>
-  withPackage(label, (root) => readModules(root, names));
+  withPackage(label, (root) => readModuleTree(root, names));

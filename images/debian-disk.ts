@@ -42,7 +42,7 @@ import {
   setUp,
 } from "./debian-root.ts";
 import { findProgram } from "./host-programs.ts";
-import { modulesDirectory, readModules } from "./kernel-modules.ts";
+import { modulesDirectory, readModuleTree } from "./module-tree.ts";
 
 /** A failure that the user can act on: printed as one line. */
 class DiskError extends Error {}
@@ -123,7 +123,7 @@ function addKernel(root: string, label: KernelLabel): void {
     const target = join(root, "usr/lib/modules", release);
     cpSync(modules, target, { recursive: true });
     run("chroot", [root, "/sbin/depmod", release]);
-    return readModules(unpacked, ROOT_MODULES);
+    return readModuleTree(unpacked, ROOT_MODULES);
   });
   const names = initrd.map(({ path }) => basename(path));
   const entries = [

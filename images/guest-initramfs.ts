@@ -5,7 +5,7 @@
 import { basename } from "node:path";
 import { type CpioEntry, characterDevice, directory, encodeCpio, file, symlink } from "../src/build/cpio.ts";
 import { parentDirectories, programEntries } from "./host-programs.ts";
-import type { KernelModule } from "./kernel-modules.ts";
+import type { KernelModule } from "./module-tree.ts";
 
 export interface GuestParts {
   /** busybox, statically linked. */

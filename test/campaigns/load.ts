@@ -12,7 +12,6 @@
  */
 import { createHash, randomFillSync } from "node:crypto";
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import yargs from "yargs";
@@ -20,6 +19,7 @@ import { hideBin } from "yargs/helpers";
 import { PORTS } from "../../images/debian-root.ts";
 import { findProgram } from "../../images/host-programs.ts";
 import { ask, debianSpec, diskFile, logIn, missingForDebian, waitForLogin } from "./debian-guest.ts";
+import { freePort } from "./free-port.ts";
 import { COMPLAINTS, GuestProcess } from "./guest-process.ts";
 import { loadTable, type MachineReport } from "./load-report.ts";
 import { LOADS, type LoadContext, type LoadFigure, program } from "./loads.ts";
@@ -74,16 +74,6 @@ const imageGuest = (image: string, ready: RegExp, ports: Record<string, number>)
     return guest.console.split("\n").filter((line) => COMPLAINTS.test(line));
   },
 });
-
-/** A port that is free now. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 
 /** A file of bytes that do not repeat. */
 function makeFile(path: string, mebibytes: number): LoadContext["file"] {

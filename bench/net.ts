@@ -41,7 +41,13 @@ await runBench({
     return async (machine) => {
       const port = await freePort();
       const forwards = [{ host: port, guest: GUEST_PORT }];
-      const spec = { kernel: kernelFile("cloud"), initrd, append: "quiet", memoryMiB: 512, forwards };
+      const spec = {
+        kernel: kernelFile("cloud"),
+        initrd,
+        append: "quiet cryptomgr.notests",
+        memoryMiB: 512,
+        forwards,
+      };
       const guest = new GuestProcess(machineCommand(machine, entry, spec));
       const rates: Record<string, number> = {};
       try {

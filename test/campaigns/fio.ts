@@ -92,7 +92,13 @@ export async function fio(options: FioOptions): Promise<FioResult> {
     writeFileSync(initrd, buildGuestInitramfs({ busybox, modules, programs: ["fio"], script }));
     const given =
       machine === "qemu" ? drives.map((drive) => ({ ...drive, transport: "pci" as const })) : drives;
-    const spec = { kernel: kernelFile("cloud"), initrd, append: "quiet", memoryMiB: 768, drives: given };
+    const spec = {
+      kernel: kernelFile("cloud"),
+      initrd,
+      append: "quiet cryptomgr.notests",
+      memoryMiB: 768,
+      drives: given,
+    };
     const guest = new GuestProcess(machineCommand(machine, options.entry, spec));
     if (options.onLine) guest.onLine = options.onLine;
     const code = await guest.ended;

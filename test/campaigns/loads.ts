@@ -111,13 +111,30 @@ const redis: Load = {
   },
 };
 
+const CONNECTIONS = 16;
+
 const memcached: Load = {
   server: "memcached",
   programs: ["memcaslap"],
   async run({ ports, requests, timeout }) {
     const server = `${HOST}:${ports["memcached"]}`;
     // Half of the values are compared; a window of 1,000 keys a connection stays in the server's memory.
-    const args = ["-s", server, "-x", String(requests), "-T", "1", "-c", "16", "-w", "1k", "-v", "0.5"];
+    // Each connection has its share of the requests, a whole number.
+    const wanted = requests - (requests % CONNECTIONS);
+    const args = [
+      "-s",
+      server,
+      "-x",
+      String(wanted),
+      "-T",
+      "1",
+      "-c",
+      String(CONNECTIONS),
+      "-w",
+      "1k",
+      "-v",
+      "0.5",
+    ];
     const [text, seconds] = await timed(() => program("memcaslap", args, timeout));
     const [done, misses, wrong] = [
       numberIn(text, /cmd_get: (\d+)/) + numberIn(text, /cmd_set: (\d+)/),
@@ -125,7 +142,7 @@ const memcached: Load = {
       numberIn(text, /verify_failed: (\d+)/),
     ];
     const rate = numberIn(text, /TPS: (\d+)/);
-    const errors = misses + wrong + Math.max(0, requests - done);
+    const errors = misses + wrong + Math.max(0, wanted - done);
     return { memcached: { requests: done, errors, seconds, rate, unit: "requests/s" } };
   },
 };
@@ -245,10 +262,12 @@ const iperf3: Load = {
       ["iperf3 from the guest", ["-R"]],
     ] as const) {
       const args = ["-J", "-c", HOST, "-p", String(ports["iperf3"]), "-t", "10", ...reverse];
-      const report = JSON.parse(await program("iperf3", args, timeout)) as {
+      const { error, end } = JSON.parse(await program("iperf3", args, timeout)) as {
+        error?: string;
         end: { sum_received: { bytes: number; seconds: number } };
       };
-      const { bytes, seconds } = report.end.sum_received;
+      if (error !== undefined) throw new Error(`iperf3: ${error}`);
+      const { bytes, seconds } = end.sum_received;
       figures[name] = {
         requests: bytes,
         errors: bytes > 0 ? 0 : 1,

@@ -63,7 +63,7 @@ if (reason !== null) fail(reason);
 if (given.image !== undefined && given.ports === undefined) fail("expected --ports with --image");
 const kind =
   given.image === undefined
-    ? debian
+    ? debianGuest
     : imageGuest(given.image, new RegExp(given.ready), parsePorts(given.ports!));
 const { served, installed } = possibleLoads(kind);
 const wanted =

@@ -15,6 +15,7 @@ import { Vector } from "./fault.ts";
 import { type FetchAddress, type FetchMemory, InstructionFetch } from "./instruction-fetch.ts";
 import { BUILTINS, Builtin } from "./interpreter/outcome.ts";
 import { FAULT_ERROR, FAULT_VECTOR, JUMP_KEY, MODE, RECORDS, RECORDS_SIZE, RIP } from "./layout.ts";
+import { RecentEntries } from "./recent-entries.ts";
 import type { CpuState } from "./state.ts";
 import { WatchedPages } from "./watched-pages.ts";
 
@@ -24,6 +25,9 @@ const STEP_AREA = RECORDS;
 const STEP_RECORDS = 4;
 const FIRST = RECORDS + STEP_RECORDS * RECORD_SIZE;
 const END = RECORDS + RECORDS_SIZE - BLOCK_ROOM;
+
+/** Physical addresses whose low half tells them apart. */
+const RECENT_LIMIT = 2 ** 32;
 
 /** What the code cache needs of memory management. */
 export interface CodeMemory extends FetchMemory, CodeMarks {
@@ -51,6 +55,8 @@ export class CodeCache {
   readonly #decoder: BlockDecoder;
   readonly #watched = new WatchedPages();
   readonly #pages = new Map<number, CodePage>();
+  /** Entries of `#pages` that lookups found, of code that nobody watches. */
+  readonly #recent = new RecentEntries();
   #next = FIRST;
   /** Counters for statistics. */
   readonly counters = { blocks: 0, instructions: 0, invalidations: 0, flushes: 0, lookups: 0 };
@@ -90,14 +96,22 @@ export class CodeCache {
   #find(cpu: CpuState, at: FetchAddress): number {
     const { physical } = at;
     const mode = cpu.i32(MODE);
+    const watched = this.#watched.at(at.low, at.high);
+    const cacheable = watched === null && physical < RECENT_LIMIT;
+    if (cacheable) {
+      const recent = this.#recent.find(physical, mode);
+      if (recent !== 0) return recent;
+    }
     const pageNumber = Math.floor(physical / PAGE);
     const offset = physical & (PAGE - 1);
-    const watched = this.#watched.at(at.low, at.high);
     const key = (watched === null ? 0 : watched.variant * 0x1_0000) + ((offset << 4) | mode);
     const page = this.#pages.get(pageNumber);
     if (page) {
       const known = page.entries.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined) {
+        if (cacheable) this.#recent.store(physical, mode, known);
+        return known;
+      }
       const crossing = page.crossing.get(key);
       // A store to the page of the tail has made the record stale without this page knowing.
       if (crossing && this.#view.getUint16(crossing.record + R.R_HANDLER, true) !== Builtin.STALE) {
@@ -173,6 +187,7 @@ export class CodeCache {
     if (!page) return;
     this.counters.invalidations++;
     this.#pages.delete(pageNumber);
+    this.#recent.clear();
     const view = this.#view;
     for (let i = 0; i < page.ranges.length; i += 2) {
       this.#costs?.staling(page.ranges[i]!, page.ranges[i + 1]!);
@@ -200,6 +215,7 @@ export class CodeCache {
     this.counters.flushes++;
     for (const pageNumber of this.#pages.keys()) this.#memory.clearCode(pageNumber);
     this.#pages.clear();
+    this.#recent.clear();
     this.#memory.clearJumpCaches();
     this.#next = FIRST;
   }

@@ -2,6 +2,7 @@
 #ifndef NETWORK_H
 #define NETWORK_H
 
+#include "abi-sockets.h"
 #include "file.h"
 
 /* net/network.c. Starts the stack and its thread; `ip=` on the command line says where the address comes from. */

@@ -24,8 +24,8 @@ export const hasLinux = existsSync(kernel) && packages.every((name) => name !== 
 
 let initrd: Uint8Array | null = null;
 
-/** @param more modules beside those for disks and networks, by their place in the package */
-export function createInitrd(more: readonly string[] = []): Uint8Array {
+/** The initial RAM disk whose init runs a disk's script, with all virtio drivers. */
+export function createInitrd(): Uint8Array {
   const root = mkdtempSync(join(tmpdir(), "ukl-emu-linux-"));
   try {
     for (const name of packages) execFileSync("dpkg-deb", ["-x", join(cache, "debs", name!), root]);

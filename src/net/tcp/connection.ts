@@ -292,8 +292,9 @@ export class TcpConnection {
     const own = this.#environment.maximumSegmentSize;
     const peer = Math.max(this.#peerSegment ?? DEFAULT_SEGMENT, LEAST_SEGMENT);
     this.#state = this.#ending ? "FIN-WAIT-1" : "ESTABLISHED";
-    this.#receiver.open(this.#scales ? WINDOW_SCALE : 0, own);
-    this.#sender.open(Math.min(own, peer), window, this.#peerInitial, acknowledgment);
+    const segment = Math.min(own, peer);
+    this.#receiver.open(this.#scales ? WINDOW_SCALE : 0, segment);
+    this.#sender.open(segment, window, this.#peerInitial, acknowledgment);
     this.#user.opened();
   }
 

@@ -26,6 +26,8 @@ export interface TcpLayerOptions {
   readonly maximumSegmentSize: number;
   readonly largestPayload: number;
   ready(connection: TcpConnection): void;
+  /** It has nothing to send any more. */
+  gone(connection: TcpConnection): void;
   /** A segment without a connection, checksum field 0. */
   send(local: Endpoint, remote: Endpoint, segment: Uint8Array): void;
   /** A SYN to nobody: `accept`, `refuse` or `drop` decides, now or later. */
@@ -151,6 +153,7 @@ export class TcpLayer {
       return;
     }
     this.#waiting.delete(connection);
+    this.#options.gone(connection);
     const key = keyOf(connection.local);
     const group = this.#connections.get(key);
     if (!group?.delete(keyOf(connection.remote))) return;

@@ -83,10 +83,6 @@ export class TcpReceiver {
   get acknowledgmentDue(): boolean {
     return this.#acknowledgmentDue;
   }
-  /** Bytes that wait for others. */
-  get waiting(): number {
-    return this.#pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  }
 
   /** Table 5 of 3.4: whether a segment is in the window. */
   accepts(sequence: number, length: number): boolean {
@@ -135,8 +131,9 @@ export class TcpReceiver {
     if (advanced > 0) this.#duplicatesDue = 0;
     else if (this.#pieces.length > 0) this.#duplicatesDue = Math.min(this.#duplicatesDue + 1, MOST_PIECES);
     if (atOnce) this.acknowledge();
-    else if (this.#unacknowledged > 0 && !this.#delayed.armed && !this.#stopped)
+    else if (this.#unacknowledged > 0 && !this.#delayed.armed && !this.#stopped) {
       this.#delayed.arm(DELAYED_ACK_MS);
+    }
   }
 
   #deliver(bytes: Uint8Array): void {

@@ -124,6 +124,10 @@ export class UserNetwork implements NetworkBackend {
         this.#ready.add(connection);
         this.#wake();
       },
+      gone: (connection) => {
+        this.#ready.delete(connection);
+        this.#unresolved.delete(connection);
+      },
       send: (local, remote, segment) => this.#output.tcp(local, remote, segment),
       offered: (connection, packet) => this.#offered(connection, packet),
     });
@@ -159,12 +163,17 @@ export class UserNetwork implements NetworkBackend {
   }
 
   /** What there is now: for statistics, and to see that nothing stays behind. */
-  get counts(): { connections: number; waiting: number; flows: number; timers: number; dropped: number } {
+  get counts() {
     return {
       connections: this.#tcp.active,
+      /** In TIME-WAIT. */
       waiting: this.#tcp.waiting,
+      /** Connections that may have something to send. */
+      pending: this.#ready.size + this.#unresolved.size,
+      /** UDP sockets. */
       flows: this.#udp.size,
       timers: this.#timers.size,
+      /** Frames that were lost because the guest did not take them. */
       dropped: this.#output.dropped,
     };
   }

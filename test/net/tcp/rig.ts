@@ -114,6 +114,7 @@ export class TestHost {
         this.#ready.add(connection);
         this.#schedule();
       },
+      gone: (connection) => this.#ready.delete(connection),
       send: (local, remote, bytes) => this.transmit(packetOf(local.address, remote.address, bytes)),
       offered: (connection) => this.onOffer(connection),
     });

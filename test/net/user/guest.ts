@@ -47,6 +47,7 @@ export class TestGuest {
       maximumSegmentSize: 1460,
       largestPayload: unfinished ? 64_000 : 1460,
       ready: (connection) => this.#ready.add(connection),
+      gone: (connection) => this.#ready.delete(connection),
       send: (local, remote, segment) => this.ipv4(local.address, remote.address, PROTOCOL.TCP, segment, true),
       offered: (connection) => {
         if (!this.listens) {

@@ -202,10 +202,12 @@ describe("the guest opens", () => {
     expect(user.held).toBeLessThanOrEqual(262_144);
   });
 
-  test("300 at once", async () => {
+  test("1,000 at once, and 1,000 in turn: no socket stays behind", async () => {
     const { guest, network } = await setUp();
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
     const port = await serve((socket) => socket.pipe(socket));
-    const users = Array.from({ length: 300 }, (_, i) => {
+    const before = sockets();
+    const users = Array.from({ length: 1000 }, (_, i) => {
       const user = guest.connect(port, HOST, 2000 + i);
       user.connection.write(Buffer.from(`message ${i} `.repeat(i)));
       user.connection.end();
@@ -214,6 +216,14 @@ describe("the guest opens", () => {
     await until(() => users.every(({ closedBy }) => closedBy !== null));
     expect(users.map(({ bytes }) => text(bytes))).toEqual(users.map((_, i) => `message ${i} `.repeat(i)));
     await until(() => network.counts.connections === 0);
+    for (let i = 0; i < 1000; i++) {
+      const user = guest.connect(port, HOST, 4000 + i);
+      user.connection.write(Buffer.from(`in turn ${i}`));
+      user.connection.end();
+      await until(() => user.closedBy !== null);
+      expect([text(user.bytes), user.closedBy]).toEqual([`in turn ${i}`, "done"]);
+    }
+    await until(() => sockets() <= before && network.counts.connections === 0, "the sockets to close");
   });
 });
 
@@ -297,9 +307,17 @@ describe("hostfwd", () => {
     const { guest, network } = await setUp(forward("tcp::0-:80"));
     guest.answersArp = false;
     const socket = client(network.hostForwards[0]!.hostPort);
-    await until(() => network.counts.connections === 1);
+    await until(() => network.counts.connections === 1 && network.counts.pending === 1);
     socket.resetAndDestroy();
     await until(() => network.counts.connections === 0);
+    expect(network.counts).toEqual({
+      connections: 0,
+      waiting: 0,
+      pending: 0,
+      flows: 0,
+      timers: 0,
+      dropped: 0,
+    });
   });
 
   test("UDP: each client is one to the guest, answers find it", async () => {

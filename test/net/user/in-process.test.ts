@@ -47,7 +47,7 @@ test("a client: requests and answers on one connection", () => {
   run(100);
   clock.advance(20_000);
   expect(seen).toEqual([...[0, 1, 2, 3, 4].map((i) => `answer to request ${i}`), "end", "done"]);
-  expect(network.counts).toEqual({ connections: 0, waiting: 0, flows: 0, timers: 0, dropped: 0 });
+  expect(network.counts).toEqual({ connections: 0, waiting: 0, pending: 0, flows: 0, timers: 0, dropped: 0 });
 });
 
 test("a server: what the guest opens to 10.0.2.2, also where it is restricted", () => {

@@ -62,6 +62,9 @@ export interface InputTarget {
   deadline(): number;
 }
 
+/** Timers of Node.js hold no more, ms: 24 days. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** What `apply` has found. */
 export type Applied = "nothing" | "input" | "end";
 
@@ -137,13 +140,15 @@ export class OutsideInput {
     this.#wake?.();
   }
 
-  /** Resolves when something may have come, or after the time. */
+  /** Resolves when something may have come, or after the time, or earlier. */
   async wait(milliseconds: number): Promise<void> {
     if (this.#signalled) return;
     await new Promise<void>((resolve) => {
       // Without a deadline there is no timer: what keeps the process alive is what may come.
       const timer =
-        milliseconds < Number.POSITIVE_INFINITY ? setTimeout(() => this.#wake?.(), milliseconds) : null;
+        milliseconds < Number.POSITIVE_INFINITY
+          ? setTimeout(() => this.#wake?.(), Math.min(milliseconds, LONGEST_TIMER))
+          : null;
       this.#wake = () => {
         if (timer !== null) clearTimeout(timer);
         this.#wake = null;

@@ -140,7 +140,8 @@ describe.skipIf(!hasLinux)("Debian's cloud kernel on a network", () => {
       const args = [
         ...boot(
           "user",
-          `udhcpc -i eth0 -n -q -f -s /bin/true 2>&1 | grep 'lease of'
+          `ip link set eth0 up
+udhcpc -i eth0 -n -q -f -s /bin/true 2>&1 | grep 'lease of'
 ${addresses("10.0.2.15", "10.0.2.2")}
 wget -q -O - http://10.0.2.2:${port}/ | sha256sum
 echo "hello from the guest" >/tmp/index.html

@@ -48,6 +48,7 @@ export function isLocked(file: FileIdentity): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", () => resolve(false));
+    // EAGAIN: someone listens, and has not looked at those who asked before.
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EAGAIN"));
   });
 }

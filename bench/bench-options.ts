@@ -1,4 +1,4 @@
-/** What the benches of devices have in common: options, a directory, what is missing. */
+/** What benches of devices have in common: options, a directory, what is missing. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

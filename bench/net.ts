@@ -12,7 +12,7 @@ import { kernelFile, readBusybox, readKernelModules } from "../images/debian-cac
 import { buildGuestInitramfs } from "../images/guest-initramfs.ts";
 import { freePort } from "../test/campaigns/free-port.ts";
 import { GuestProcess } from "../test/campaigns/guest-process.ts";
-import { program } from "../test/campaigns/loads.ts";
+import { iperf3Client } from "../test/campaigns/loads.ts";
 import { machineCommand } from "../test/campaigns/machine-command.ts";
 import { runBench } from "./bench-options.ts";
 
@@ -24,10 +24,6 @@ const script = `ip link set eth0 up
 ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 iperf3 --server --port ${GUEST_PORT} --forceflush`;
-
-interface Report {
-  readonly end: { readonly sum_received: { readonly bits_per_second: number } };
-}
 
 await runBench({
   name: "net",
@@ -53,9 +49,8 @@ await runBench({
       try {
         await guest.expect(/Server listening/, 300);
         for (const [name, way] of Object.entries(WAYS)) {
-          const args = ["-J", "-c", "127.0.0.1", "-p", String(port), "-t", String(SECONDS), ...way];
-          const report = JSON.parse(await program("iperf3", args, 120)) as Report;
-          rates[name] = report.end.sum_received.bits_per_second / 8e6;
+          const { bytes, seconds } = await iperf3Client(port, ["-t", String(SECONDS), ...way], 120);
+          rates[name] = bytes / seconds / 1e6;
         }
       } finally {
         guest.kill("SIGKILL");

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PASSWORD } from "../../images/debian-root.ts";
 
 /** One figure of one load. */
@@ -252,6 +253,35 @@ const file: Load = {
   },
 };
 
+interface Iperf3Report {
+  readonly error?: string;
+  readonly end: { readonly sum_received: { readonly bytes: number; readonly seconds: number } };
+}
+
+/**
+ * One test by an iperf3 client. Between two tests the server listens anew; who comes too early is turned away and tries
+ * again.
+ */
+export async function iperf3Client(
+  port: number,
+  options: readonly string[],
+  timeout: number,
+): Promise<Iperf3Report["end"]["sum_received"]> {
+  for (let left = 20; ; left--) {
+    const args = ["-J", "-c", HOST, "-p", String(port), ...options];
+    let error: string;
+    try {
+      const report = JSON.parse(await program("iperf3", args, timeout)) as Iperf3Report;
+      if (report.error === undefined) return report.end.sum_received;
+      error = report.error;
+    } catch (failure) {
+      error = failure instanceof Error ? failure.message : String(failure);
+    }
+    if (left === 0 || !/reset by peer|refused|busy/.test(error)) throw new Error(`iperf3: ${error}`);
+    await sleep(1000);
+  }
+}
+
 const iperf3: Load = {
   server: "iperf3",
   programs: ["iperf3"],
@@ -261,13 +291,7 @@ const iperf3: Load = {
       ["iperf3 to the guest", []],
       ["iperf3 from the guest", ["-R"]],
     ] as const) {
-      const args = ["-J", "-c", HOST, "-p", String(ports["iperf3"]), "-t", "10", ...reverse];
-      const { error, end } = JSON.parse(await program("iperf3", args, timeout)) as {
-        error?: string;
-        end: { sum_received: { bytes: number; seconds: number } };
-      };
-      if (error !== undefined) throw new Error(`iperf3: ${error}`);
-      const { bytes, seconds } = end.sum_received;
+      const { bytes, seconds } = await iperf3Client(ports["iperf3"]!, ["-t", "10", ...reverse], timeout);
       figures[name] = {
         requests: bytes,
         errors: bytes > 0 ? 0 : 1,

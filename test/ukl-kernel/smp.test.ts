@@ -201,36 +201,29 @@ describe.skipIf(!hasTools || !existsSync(busybox))("busybox sh (needs gcc, musl-
   });
 });
 
-/** Each processor a thread of the host's: where there are fewer of those, waiting for the lock takes long. */
 describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x86_64)", () => {
-  const four = ["-smp", "4"];
-
+  /** With thread=multi each processor is a thread of the host's: with more than it has, waiting for the lock takes long. */
   test.each([
-    ["futex", "ring3", "single"],
-    ["processes", "kml", "single"],
-    ["stress-threads", "ring3", "single"],
-    ["stress-threads", "ukl", "single"],
-    ["stress-threads", "ukl-byp", "single"],
-    ["stress-fork", "ring3", "single"],
-    ["futex", "ukl", "multi"],
-    ["processes", "ring3", "multi"],
-  ] as const)("%s, %s, thread=%s", { timeout: 180_000 }, async (name, link, thread) => {
+    ["futex", "ring3", "single", 4],
+    ["processes", "kml", "single", 4],
+    ["stress-threads", "ring3", "single", 4],
+    ["stress-threads", "ukl", "single", 4],
+    ["stress-threads", "ukl-byp", "single", 4],
+    ["stress-fork", "ring3", "single", 4],
+    ["futex", "ukl", "multi", 2],
+    ["processes", "ring3", "multi", 2],
+  ] as const)("%s, %s, thread=%s, %i processors", { timeout: 300_000 }, async (name, link, thread, cpus) => {
     const image = await imageOf(name, { link });
-    const { console, status } = runQemu(
-      image,
-      "",
-      "128M",
-      [...four, "-accel", `tcg,thread=${thread}`],
-      150_000,
-    );
+    const options = ["-smp", `${cpus}`, "-accel", `tcg,thread=${thread}`];
+    const { console, status } = runQemu(image, "", "128M", options, 280_000);
     expect(application(console)).toEqual(onTheHost(name));
-    expect(console).toContain(count(4));
+    expect(console).toContain(count(cpus));
     expect(status).toBe(0);
   });
 
   test("a panic stops all four", { timeout: 60_000 }, async () => {
     const image = await build("crash", { link: "kml", smp: true });
-    const { console, status } = runQemu(image, "-- divide", "128M", four);
+    const { console, status } = runQemu(image, "-- divide", "128M", ["-smp", "4"], 50_000);
     expect(console.match(/panic: /g)).toHaveLength(1);
     expect(status).toBe(255);
   });

@@ -15,8 +15,10 @@ const work = mkdtempSync(join(tmpdir(), "ukl-emu-smp-"));
 afterAll(() => rmSync(work, { recursive: true }));
 
 const STRESS = ["stress-threads", "stress-fork"];
+/** Programs of the directory smp/; the others are in programs/. */
+const OWN = [...STRESS, "affinity"];
 const sourceOf = (name: string): string =>
-  join(import.meta.dirname, STRESS.includes(name) ? "smp" : "programs", `${name}.c`);
+  join(import.meta.dirname, OWN.includes(name) ? "smp" : "programs", `${name}.c`);
 
 const hostLines = new Map<string, readonly string[]>();
 function onTheHost(name: string): readonly string[] {
@@ -63,7 +65,7 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
       "preemption",
       "processes",
       "programs",
-    ].concat(["signals", "socket-pair", "threads", ...STRESS]),
+    ].concat(["signals", "socket-pair", "threads", ...OWN]),
   ],
   ["ring3", { link: "ring3" }, 1, ["processes", "threads"]],
   ["ring3", { link: "ring3" }, 2, ["pipe-fork", "signals", ...STRESS]],
@@ -81,7 +83,7 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
     4,
     ["preemption", "stress-threads"],
   ],
-  ["ukl-byp", { link: "ukl-byp" }, 4, ["poll-select", "signals", "threads", "stress-threads"]],
+  ["ukl-byp", { link: "ukl-byp" }, 4, ["affinity", "poll-select", "signals", "threads", "stress-threads"]],
   ["shortcut", { link: "shortcut" }, 4, ["poll-select", "signals", "threads", "stress-threads"]],
 ];
 
@@ -178,6 +180,16 @@ describe.skipIf(!hasTools)("a crash at ring 0 with four processors (needs gcc)",
       expect(run.console).toMatch(new RegExp(`\\b${symbol}\\+0x[0-9a-f]+`));
       expect(run.stop).toEqual({ kind: "debug-exit", status: 255 });
     }
+  });
+});
+
+describe.skipIf(!hasTools)("a crash on another processor, while all compute (needs gcc)", () => {
+  test.each(["ukl", "kml"] as const)("%s: one panic, and the end", async (link) => {
+    const run = runHere(await imageOf("affinity", { link }), { cpus: 4, commandLine: "-- crash" });
+    expect(run.console).toContain("crash on processor 3\n");
+    expect(run.console.match(/panic: /g)).toHaveLength(1);
+    expect(run.console).toMatch(/panic: #PF: page fault: write of address 00005555deadbeef at crash\+/);
+    expect(run.stop).toEqual({ kind: "debug-exit", status: 255 });
   });
 });
 

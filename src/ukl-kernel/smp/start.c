@@ -5,7 +5,8 @@
 #include "boot.h"
 #include "process.h"
 
-enum { INIT_WAIT_NS = 10000000, STARTUP_WAIT_NS = 20000000, STARTUPS = 2 };
+/* The manual asks for two messages. An emulator whose host is busy may need longer for the first than hardware does. */
+enum { INIT_WAIT_NS = 10000000, STARTUP_WAIT_NS = 100000000, STARTUPS = 10 };
 
 extern char trampoline_start[], trampoline_cr3[], trampoline_end[];
 

@@ -96,7 +96,6 @@ void processors_start(const struct boot_params *boot)
 	u8 apic_ids[PROCESSORS_MAX], self = apic_id();
 	u32 found = processors_find(boot, apic_ids, PROCESSORS_MAX);
 	percpus[0].apic_id = self;
-	current_thread()->affinity = ~0UL;	/* what all threads begin with */
 	timer_counts = apic_timer_period();
 	if (found > 1 && usable(boot, TRAMPOLINE)) {
 		paddr_t tables = trampoline_prepare();

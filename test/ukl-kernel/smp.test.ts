@@ -15,8 +15,10 @@ const work = mkdtempSync(join(tmpdir(), "ukl-emu-smp-"));
 afterAll(() => rmSync(work, { recursive: true }));
 
 const STRESS = ["stress-threads", "stress-fork"];
+/** Programs of the directory smp/; the others are in programs/. */
+const OWN = [...STRESS, "affinity"];
 const sourceOf = (name: string): string =>
-  join(import.meta.dirname, STRESS.includes(name) ? "smp" : "programs", `${name}.c`);
+  join(import.meta.dirname, OWN.includes(name) ? "smp" : "programs", `${name}.c`);
 
 const hostLines = new Map<string, readonly string[]>();
 function onTheHost(name: string): readonly string[] {
@@ -63,7 +65,7 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
       "preemption",
       "processes",
       "programs",
-    ].concat(["signals", "socket-pair", "threads", ...STRESS]),
+    ].concat(["signals", "socket-pair", "threads", ...OWN]),
   ],
   ["ring3", { link: "ring3" }, 1, ["processes", "threads"]],
   ["ring3", { link: "ring3" }, 2, ["pipe-fork", "signals", ...STRESS]],
@@ -81,7 +83,7 @@ const everywhere: readonly (readonly [string, KernelOptions, number, readonly st
     4,
     ["preemption", "stress-threads"],
   ],
-  ["ukl-byp", { link: "ukl-byp" }, 4, ["poll-select", "signals", "threads", "stress-threads"]],
+  ["ukl-byp", { link: "ukl-byp" }, 4, ["affinity", "poll-select", "signals", "threads", "stress-threads"]],
   ["shortcut", { link: "shortcut" }, 4, ["poll-select", "signals", "threads", "stress-threads"]],
 ];
 
@@ -181,6 +183,16 @@ describe.skipIf(!hasTools)("a crash at ring 0 with four processors (needs gcc)",
   });
 });
 
+describe.skipIf(!hasTools)("a crash on another processor, while all compute (needs gcc)", () => {
+  test.each(["ukl", "kml"] as const)("%s: one panic, and the end", async (link) => {
+    const run = runHere(await imageOf("affinity", { link }), { cpus: 4, commandLine: "-- crash" });
+    expect(run.console).toContain("crash on processor 3\n");
+    expect(run.console.match(/panic: /g)).toHaveLength(1);
+    expect(run.console).toMatch(/panic: #PF: page fault: write of address 00005555deadbeef at crash\+/);
+    expect(run.stop).toEqual({ kind: "debug-exit", status: 255 });
+  });
+});
+
 const busybox = "/bin/busybox";
 describe.skipIf(!hasTools || !existsSync(busybox))("busybox sh (needs gcc, musl-dev, busybox-static)", () => {
   const script = join(import.meta.dirname, "shell-script.sh");
@@ -201,36 +213,29 @@ describe.skipIf(!hasTools || !existsSync(busybox))("busybox sh (needs gcc, musl-
   });
 });
 
-/** Each processor a thread of the host's: where there are fewer of those, waiting for the lock takes long. */
 describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x86_64)", () => {
-  const four = ["-smp", "4"];
-
+  /** With thread=multi each processor is a thread of the host's: with more than it has, waiting for the lock takes long. */
   test.each([
-    ["futex", "ring3", "single"],
-    ["processes", "kml", "single"],
-    ["stress-threads", "ring3", "single"],
-    ["stress-threads", "ukl", "single"],
-    ["stress-threads", "ukl-byp", "single"],
-    ["stress-fork", "ring3", "single"],
-    ["futex", "ukl", "multi"],
-    ["processes", "ring3", "multi"],
-  ] as const)("%s, %s, thread=%s", { timeout: 180_000 }, async (name, link, thread) => {
+    ["futex", "ring3", "single", 4],
+    ["processes", "kml", "single", 4],
+    ["stress-threads", "ring3", "single", 4],
+    ["stress-threads", "ukl", "single", 4],
+    ["stress-threads", "ukl-byp", "single", 4],
+    ["stress-fork", "ring3", "single", 4],
+    ["futex", "ukl", "multi", 2],
+    ["processes", "ring3", "multi", 2],
+  ] as const)("%s, %s, thread=%s, %i processors", { timeout: 300_000 }, async (name, link, thread, cpus) => {
     const image = await imageOf(name, { link });
-    const { console, status } = runQemu(
-      image,
-      "",
-      "128M",
-      [...four, "-accel", `tcg,thread=${thread}`],
-      150_000,
-    );
+    const options = ["-smp", `${cpus}`, "-accel", `tcg,thread=${thread}`];
+    const { console, status } = runQemu(image, "", "128M", options, 280_000);
     expect(application(console)).toEqual(onTheHost(name));
-    expect(console).toContain(count(4));
+    expect(console).toContain(count(cpus));
     expect(status).toBe(0);
   });
 
   test("a panic stops all four", { timeout: 60_000 }, async () => {
     const image = await build("crash", { link: "kml", smp: true });
-    const { console, status } = runQemu(image, "-- divide", "128M", four);
+    const { console, status } = runQemu(image, "-- divide", "128M", ["-smp", "4"], 50_000);
     expect(console.match(/panic: /g)).toHaveLength(1);
     expect(status).toBe(255);
   });

@@ -2,8 +2,8 @@
  * Futexes: sleeping until a word in the application's memory changes. A word is known by its address in its address
  * space: they work between threads, not between processes.
  *
- * Kernel code is not preempted, so comparing the word and going to sleep are one step; several processors will need
- * a lock over both.
+ * Kernel code is not preempted, and with several processors has the kernel's lock: comparing the word and going to sleep
+ * are one step.
  */
 #include "process.h"
 

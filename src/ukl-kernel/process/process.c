@@ -97,7 +97,7 @@ struct thread *thread_create(struct process *process, int tid)
 	thread->kernel_stack_top = (u64)stack + KERNEL_STACK_SIZE;
 	thread->state = THREAD_WAITING;
 #if CONFIG_SMP
-	thread->affinity = current_thread()->affinity;
+	thread->affinity = current_thread()->affinity ?: ~0UL;
 #endif
 	fpu_init(thread->fpu);
 	return thread;

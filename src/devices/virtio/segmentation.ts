@@ -1,6 +1,7 @@
 /** Cuts a frame that stands for several into those (TCP segmentation offload, 5.1.6.2). */
-import { completeChecksum, onesComplementSum } from "./checksum.ts";
+import { completeChecksum } from "./checksum.ts";
 import { IP_PROTOCOL, type IpHeader, ipHeader, read16, read32, write16, write32 } from "./frame-headers.ts";
+import { onesComplementSum } from "./internet-sum.ts";
 import type { FrameWork, PartialChecksum, Segmentation } from "./network-link.ts";
 
 /** TCP header (RFC 9293, 3.1). */

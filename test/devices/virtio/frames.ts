@@ -1,6 +1,6 @@
 /** Frames for tests of the network device. */
 
-import { onesComplementSum } from "../../../src/devices/virtio/checksum.ts";
+import { onesComplementSum } from "../../../src/devices/virtio/internet-sum.ts";
 
 export const MAC = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
 export const PEER = Uint8Array.of(0x52, 0x54, 0, 0, 0, 2);

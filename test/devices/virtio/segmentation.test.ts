@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { completeChecksum, onesComplementSum } from "../../../src/devices/virtio/checksum.ts";
+import { completeChecksum } from "../../../src/devices/virtio/checksum.ts";
+import { onesComplementSum } from "../../../src/devices/virtio/internet-sum.ts";
 import type { FrameWork } from "../../../src/devices/virtio/network-link.ts";
 import { MOST_SEGMENTS, segments } from "../../../src/devices/virtio/segmentation.ts";
 import { sums, tcpFrame } from "./frames.ts";

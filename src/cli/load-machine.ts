@@ -59,7 +59,8 @@ function createMachine(options: RunOptions, devices: MachineDevices, events: Mac
     if (error instanceof CpuModelError) throw new UserError(`--cpu: ${error.message}`);
     if (error instanceof TimingModelError) throw new UserError(`--timing: ${error.message}`);
     if (error instanceof RangeError && /virtio/.test(error.message)) {
-      throw new UserError(`--drive, --net: the machine cannot have ${error.message}`);
+      const option = options.networks.length > 0 ? "--drive, --net" : "--drive";
+      throw new UserError(`${option}: the machine cannot have ${error.message}`);
     }
     // Too small, too large, or more than the host can give.
     if (error instanceof RangeError && /memory/i.test(error.message)) {

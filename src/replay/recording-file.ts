@@ -19,7 +19,7 @@ export class RecordingFile {
   readonly header: string;
   /** The last record if it says how the run ended; null when the recorder was cut off. */
   readonly end: End | null;
-  /** Where the last complete record is. */
+  /** Where the recording ends: behind its last complete record. */
   readonly endPlace: Place;
 
   readonly #fd: number;
@@ -40,12 +40,15 @@ export class RecordingFile {
     this.header = this.#readHeader();
     const first = this.#position - this.#length;
     let end: End | null = null;
+    let endPlace = START;
     for (let record = this.read(); record !== null; record = this.read()) {
+      const { place, event } = record;
       if (end !== null) throw new RecordingError("records behind the end");
-      if (record.event.kind === "end") end = record.event;
+      if (event.kind === "end") end = event;
+      endPlace = event.kind === "time" ? { ...place, time: event.to } : place;
     }
     this.end = end;
-    this.endPlace = this.#last;
+    this.endPlace = endPlace;
     this.#position = first;
     this.#start = 0;
     this.#length = 0;

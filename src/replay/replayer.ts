@@ -20,7 +20,6 @@ export class Replayer implements InputReplay {
   readonly #file: RecordingFile;
   readonly #console = new ConsoleSum();
   #record: { readonly place: Place; readonly event: Event } | null;
-  #place: Place = { instructions: 0, time: 0 };
   #divergence: string | null = null;
 
   /** @param file at its first record */
@@ -37,7 +36,7 @@ export class Replayer implements InputReplay {
   }
 
   get next(): Place {
-    return this.#record?.place ?? this.#place;
+    return this.#record?.place ?? this.#file.endPlace;
   }
 
   get over(): boolean {
@@ -46,7 +45,6 @@ export class Replayer implements InputReplay {
 
   take(): Input | null {
     const { place, event } = this.#record!;
-    this.#place = place;
     if (event.kind === "mark") this.#compare(place, event.console);
     // What was read before goes away with the next.
     const input = event.kind === "mark" || event.kind === "end" ? null : copied(event);
@@ -55,7 +53,7 @@ export class Replayer implements InputReplay {
   }
 
   missed({ instructions, time }: Place): void {
-    const { place, event } = this.#record ?? { place: this.#place, event: null };
+    const { place, event } = this.#record ?? { place: this.next, event: null };
     const what = event === null ? "the last record" : describe[event.kind];
     const of = (at: Place) => `${count(at.instructions)} instructions and ${count(at.time)} ns`;
     this.#differs(`expected ${what} after ${of(place)}, found the machine at ${of({ instructions, time })}`);

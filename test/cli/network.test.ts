@@ -1,4 +1,5 @@
 /** `--net`, `--pcap`, `--clock`, `--record` and `--replay`: what they take, and runs of small guests with them. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -209,6 +210,28 @@ describe("a recorded run", () => {
     truncateSync(cut, length - 3);
     const { code, reason } = await report([path, "--replay", cut]);
     expect([code, reason]).toEqual([0, "replayed"]);
+  });
+
+  test("of a recorder that was killed repeats as far as it was written", async () => {
+    const path = echo();
+    const child = spawn(
+      process.execPath,
+      [cli.entry, "boot", path, "--clock", "host", "--record", "killed.rec"],
+      {
+        cwd: cli.work,
+        stdio: "pipe",
+      },
+    );
+    let output = "";
+    child.stdin.write("typed");
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      // What was typed is long in the file when its echo is here; marks follow it every second.
+      if (output === "readytyped") setTimeout(() => child.kill("SIGKILL"), 1500);
+    }
+    const again = await report([path, "--replay", "killed.rec"]);
+    expect(again).toMatchObject({ code: 0, reason: "replayed" });
+    expect(again.console).toMatch(/^readytyped/);
   });
 
   test("is refused where something differs from it", async () => {

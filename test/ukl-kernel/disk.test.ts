@@ -2,7 +2,7 @@
  * Files on virtio disks: the programs and scripts that run on Linux's files, on ext2 made by mke2fs, with the same
  * output; afterwards e2fsck finds nothing. Then what a disk alone can do: be full, read-only, broken, damaged.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   existsSync,
@@ -28,6 +28,7 @@ import {
   MemoryDisk,
   makeDisk,
 } from "./disk-image.ts";
+import { applicationLines, hostLines } from "./host-lines.ts";
 import { build, hasQemu, hasTools, type Run, runHere, runQemu } from "./run-image.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
@@ -58,25 +59,8 @@ function imageOf(name: string, options: KernelOptions): Promise<Uint8Array> {
   return image;
 }
 
-const hostLines = new Map<string, readonly string[]>();
-
-/** What a program prints on the kernel that runs this test; it ends with status 0 there. */
-function onTheHost(name: string): readonly string[] {
-  const known = hostLines.get(name);
-  if (known !== undefined) return known;
-  const program = join(work, name);
-  execFileSync("musl-gcc", ["-static", "-O2", "-pthread", "-o", program, sourceOf(name)], { stdio: "pipe" });
-  const run = spawnSync(program, { encoding: "latin1", cwd: work, timeout: 60_000 });
-  const lines = run.stdout.split("\n");
-  const wrong = lines.filter((line) => line.startsWith("WRONG"));
-  if (run.status !== 0) throw new Error(`${name} fails on this host: ${[run.status, ...wrong].join("\n")}`);
-  hostLines.set(name, lines);
-  return lines;
-}
-
-/** The application's lines: what the kernel says is its own. */
-const application = (console: string): readonly string[] =>
-  console.split("\n").filter((line) => !line.startsWith("ukl-kernel: "));
+const linesOf = hostLines(work);
+const onTheHost = (name: string): readonly string[] => linesOf(sourceOf(name));
 
 /** Runs with one disk, mounted there. */
 function runWith(image: Uint8Array, disk: MemoryDisk, commandLine: string): Run {
@@ -109,7 +93,7 @@ describe.skipIf(!ready).each(everywhere)(`%s (${NEEDS})`, (_, options, request, 
   test.each(names)("%s prints what it prints on Linux", async (name) => {
     const disk = new MemoryDisk(makeDisk(request));
     const run = runWith(await imageOf(name, options), disk, ON_TMP);
-    expect(application(run.console)).toEqual(onTheHost(name));
+    expect(applicationLines(run.console)).toEqual(onTheHost(name));
     expect(run.stop).toEqual({ kind: "power-off" });
     expect(checkDisk(disk.bytes)).toBe("");
     expect(disk.flushes).toBeGreaterThan(0);
@@ -136,7 +120,7 @@ describe.skipIf(!ready || !existsSync(busybox))(`busybox sh (${NEEDS}, busybox-s
     const disk = new MemoryDisk(makeDisk({ blockSize, size: "24M" }));
     const image = await build("shell", { link, disk: true, extraFiles });
     const run = runWith(image, disk, ON_TMP);
-    expect(application(run.console)).toEqual(onHost().split("\n"));
+    expect(applicationLines(run.console)).toEqual(onHost().split("\n"));
     expect(run.stop).toEqual({ kind: "power-off" });
     expect(checkDisk(disk.bytes)).toBe("");
   });
@@ -189,7 +173,7 @@ describe.skipIf(!ready || !existsSync(busybox))(
         const disk = new MemoryDisk(makeDisk({ blockSize, from }));
         const run = runWith(image, disk, "mount=/dev/vda:/mnt");
         const indirect = digests[1]!.split(" ")[0];
-        expect(application(run.console)).toEqual([
+        expect(applicationLines(run.console)).toEqual([
           ...digests,
           `${"x/".repeat(60)}y`,
           "2",
@@ -209,7 +193,7 @@ describe.skipIf(!ready || !existsSync(busybox))(
 describe.skipIf(!ready)(`limits (${NEEDS})`, () => {
   const limits = (): Promise<Uint8Array> => imageOf("disk-limits", { link: "ring3" });
   const passed = (run: Run): readonly string[] =>
-    application(run.console).filter((line) => line.startsWith("WRONG") || line.endsWith("passed"));
+    applicationLines(run.console).filter((line) => line.startsWith("WRONG") || line.endsWith("passed"));
 
   test.each([1024, 4096])("a full disk, blocks of %i: ENOSPC, and space comes back", async (blockSize) => {
     const disk = new MemoryDisk(makeDisk({ blockSize, size: "1M", options: ["-N", "32"] }));
@@ -299,14 +283,14 @@ describe.skipIf(!ready)(`the journal (${NEEDS})`, () => {
   test("what one machine wrote, the next one reads; a disk that was switched off too", async () => {
     const disk = new MemoryDisk(makeDisk({ size: "1M" }));
     const image = await build("journal", { link: "ukl", disk: true });
-    expect(application(runWith(image, disk, "-- one").console)).toEqual(["written: boot 1", ""]);
+    expect(applicationLines(runWith(image, disk, "-- one").console)).toEqual(["written: boot 1", ""]);
     expect(checkDisk(disk.bytes)).toBe("");
     // The second ends with the writing of its entry: nothing is unmounted.
     const request = { drives: asDrive(disk), commandLine: "-- two", until: "written: boot 2" };
     expect(runHere(image, request).stop.kind).toBe("stopped");
     expect(debugDisk(disk.bytes, "cat journal")).toBe("boot 1 one\nboot 2 two\n");
     const third = runWith(image, disk, "-- three");
-    expect(application(third.console)).toEqual([
+    expect(applicationLines(third.console)).toEqual([
       "earlier: boot 1 one",
       "earlier: boot 2 two",
       "written: boot 3",
@@ -323,7 +307,7 @@ describe.skipIf(!ready || !hasQemu)(`under QEMU (${NEEDS}, qemu-system-x86_64)`,
   ] as const)("%s: %s", async (link, device) => {
     const image = await imageOf("disk-files", { link });
     const { console, status, disk } = runQemuWith(image, makeDisk({}), ON_TMP, [device]);
-    expect(application(console)).toEqual(onTheHost("disk-files"));
+    expect(applicationLines(console)).toEqual(onTheHost("disk-files"));
     expect(status).toBe(0);
     expect(checkDisk(new Uint8Array(readFileSync(disk)))).toBe("");
   });

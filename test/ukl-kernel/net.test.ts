@@ -2,7 +2,7 @@
  * The kernel's network: programs that check sockets and epoll over the loopback print the same lines as on Linux, and
  * the servers answer real clients through QEMU's user network.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { buildImage, type ExtraFile, type KernelOptions } from "../../src/build/index.ts";
+import { hostLines } from "./host-lines.ts";
 import { freePort, Guest } from "./net-guest.ts";
 import { apps, hasQemu, hasTools, runHere } from "./run-image.ts";
 
@@ -18,24 +19,9 @@ afterAll(() => rmSync(work, { recursive: true }));
 const hasMusl = spawnSync("musl-gcc", ["--version"]).error === undefined;
 
 const sourceOf = (name: string): string => join(import.meta.dirname, "net-programs", `${name}.c`);
-const hostLines = new Map<string, readonly string[]>();
 
-/** What a program prints on the kernel that runs this test. */
-function onTheHost(name: string): readonly string[] {
-  let lines = hostLines.get(name);
-  if (lines === undefined) {
-    const program = join(work, name);
-    execFileSync("musl-gcc", ["-static", "-O2", "-pthread", "-o", program, sourceOf(name)], {
-      stdio: "pipe",
-    });
-    const run = spawnSync(program, { encoding: "latin1", timeout: 60_000 });
-    lines = run.stdout.split("\n");
-    const wrong = lines.filter((line) => line.startsWith("WRONG"));
-    if (run.status !== 0) throw new Error(`${name} fails on this host: ${[run.status, ...wrong].join("\n")}`);
-    hostLines.set(name, lines);
-  }
-  return lines;
-}
+const linesOf = hostLines(work);
+const onTheHost = (name: string): readonly string[] => linesOf(sourceOf(name));
 
 const all = ["tcp", "udp", "epoll"];
 /** With shortcuts the signal of a send waits for the next call that takes the long way: no SIGPIPE at once. */

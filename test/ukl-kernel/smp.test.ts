@@ -2,13 +2,14 @@
  * The kernel on several processors (--smp): the programs of programs.test.ts and two more that are hard on it print
  * what they print on Linux, however the turns of the processors fall; panics stop all of them; what several are worth.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { buildImage, type KernelOptions } from "../../src/build/index.ts";
 import { Machine } from "../../src/machine/machine.ts";
+import { applicationLines, hostLines } from "./host-lines.ts";
 import { build, hasQemu, hasTools, runHere, runQemu } from "./run-image.ts";
 
 const work = mkdtempSync(join(tmpdir(), "ukl-emu-smp-"));
@@ -20,18 +21,8 @@ const OWN = [...STRESS, "affinity"];
 const sourceOf = (name: string): string =>
   join(import.meta.dirname, OWN.includes(name) ? "smp" : "programs", `${name}.c`);
 
-const hostLines = new Map<string, readonly string[]>();
-function onTheHost(name: string): readonly string[] {
-  const known = hostLines.get(name);
-  if (known !== undefined) return known;
-  const program = join(work, name);
-  execFileSync("musl-gcc", ["-static", "-O2", "-pthread", "-o", program, sourceOf(name)], { stdio: "pipe" });
-  const run = spawnSync(program, { encoding: "latin1", cwd: work, timeout: 30_000 });
-  if (run.status !== 0) throw new Error(`${name} fails on this host: ${run.signal ?? run.status}`);
-  const lines = run.stdout.split("\n");
-  hostLines.set(name, lines);
-  return lines;
-}
+const linesOf = hostLines(work);
+const onTheHost = (name: string): readonly string[] => linesOf(sourceOf(name));
 
 const images = new Map<string, Promise<Uint8Array>>();
 function imageOf(name: string, options: KernelOptions): Promise<Uint8Array> {
@@ -44,10 +35,6 @@ function imageOf(name: string, options: KernelOptions): Promise<Uint8Array> {
   images.set(key, image);
   return image;
 }
-
-/** The application's lines. */
-const application = (console: string): readonly string[] =>
-  console.split("\n").filter((line) => !line.startsWith("ukl-kernel: "));
 
 const count = (cpus: number): string => `ukl-kernel: ${cpus} processor${cpus === 1 ? "" : "s"}\n`;
 
@@ -93,7 +80,7 @@ describe.skipIf(!hasTools).each(everywhere)("%s, %# (needs gcc and musl-dev)", (
     { timeout: 120_000 },
     async (name) => {
       const run = runHere(await imageOf(name, options), { cpus, maxInstructions: 5_000_000_000 });
-      expect(application(run.console)).toEqual(onTheHost(name));
+      expect(applicationLines(run.console)).toEqual(onTheHost(name));
       expect(run.console).toContain(count(cpus));
       expect(run.stop).toEqual({ kind: "power-off" });
     },
@@ -113,7 +100,7 @@ describe.skipIf(!hasTools)("turns of other lengths (needs gcc and musl-dev)", ()
     { timeout: 120_000 },
     async (name, link, quantum, cpus) => {
       const run = runHere(await imageOf(name, { link }), { cpus, quantum, maxInstructions: 5_000_000_000 });
-      expect(application(run.console)).toEqual(onTheHost(name));
+      expect(applicationLines(run.console)).toEqual(onTheHost(name));
       expect(run.stop).toEqual({ kind: "power-off" });
     },
   );
@@ -228,7 +215,7 @@ describe.skipIf(!hasTools || !hasQemu)("under QEMU (needs gcc and qemu-system-x8
     const image = await imageOf(name, { link });
     const options = ["-smp", `${cpus}`, "-accel", `tcg,thread=${thread}`];
     const { console, status } = runQemu(image, "", "128M", options, 280_000);
-    expect(application(console)).toEqual(onTheHost(name));
+    expect(applicationLines(console)).toEqual(onTheHost(name));
     expect(console).toContain(count(cpus));
     expect(status).toBe(0);
   });

@@ -49,10 +49,10 @@ NORETURN static void first_program(void)
 {
 	struct program_strings strings = {};
 	struct file *file = NULL;
-	if (CONFIG_NET)
-		network_wait_configured();
 	char path[WORD_MAX];
 	kernel_enter();
+	if (CONFIG_NET)
+		network_wait_configured();
 	strlcpy(path, LINKED_APPLICATION ? "init" : "/init", sizeof path);
 	long error = first_strings(&strings, path, &file);
 	if (error == 0)

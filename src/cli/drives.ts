@@ -2,6 +2,7 @@
 import type { DiskRequest } from "../block/open.ts";
 import type { VirtioTransport } from "../machine/virtio.ts";
 import { UserError } from "./errors.ts";
+import { Suboptions } from "./suboptions.ts";
 
 export interface DriveOption extends DiskRequest {
   readonly id: string;
@@ -19,53 +20,13 @@ export function parseTransport(option: string, text: string): VirtioTransport {
   throw new UserError(`${option}: expected pci or mmio, found "${text}"`);
 }
 
-/** Splits at commas; two of them stand for one that belongs to a value. */
-function words(text: string): string[] {
-  const found = [""];
-  for (const piece of text.match(/,,|,|[^,]+/g) ?? []) {
-    if (piece === ",") found.push("");
-    else found[found.length - 1] += piece === ",," ? "," : piece;
-  }
-  return found;
-}
-
 function parseDrive(text: string, index: number): DriveOption {
-  const given = new Map<string, string | true>();
-  for (const word of words(text)) {
-    const equals = word.indexOf("=");
-    const key = equals < 0 ? word : word.slice(0, equals);
-    if (given.has(key)) throw new UserError(`${OPTION}: expected ${key} once, found it twice in "${text}"`);
-    given.set(key, equals < 0 ? true : word.slice(equals + 1));
-  }
-  const value = (key: string): string | undefined => {
-    const found = given.get(key);
-    given.delete(key);
-    if (found === true || found === "") {
-      throw new UserError(`${OPTION}: expected a value behind ${key}=, found none in "${text}"`);
-    }
-    return found;
-  };
-  const flag = (key: string): boolean => {
-    const found = given.get(key) ?? "off";
-    given.delete(key);
-    if (found === true || found === "on") return true;
-    if (found === "off") return false;
-    throw new UserError(`${OPTION}: expected ${key}, ${key}=on or ${key}=off, found "${key}=${found}"`);
-  };
-  const file = value("file");
-  if (file === undefined) throw new UserError(`${OPTION}: expected ${DRIVE_FORM}, found "${text}"`);
-  const format = value("format");
-  if (format !== undefined && format !== "raw" && format !== "qcow2") {
-    throw new UserError(`${OPTION}: expected format=raw or format=qcow2, found "format=${format}"`);
-  }
-  const overlay = value("overlay");
-  const transport = value("transport") ?? "pci";
-  if (transport !== "pci" && transport !== "mmio") {
-    throw new UserError(
-      `${OPTION}: expected transport=pci or transport=mmio, found "transport=${transport}"`,
-    );
-  }
-  const id = value("id") ?? `disk${index}`;
+  const given = new Suboptions(OPTION, DRIVE_FORM, text);
+  const file = given.required("file");
+  const format = given.choice("format", ["raw", "qcow2"]);
+  const overlay = given.value("overlay");
+  const transport = given.choice("transport", ["pci", "mmio"]) ?? "pci";
+  const id = given.value("id") ?? `disk${index}`;
   if (!ID.test(id)) {
     throw new UserError(
       `${OPTION}: expected an id of up to 20 letters, digits, dots, underscores and hyphens, found "${id}"`,
@@ -73,8 +34,8 @@ function parseDrive(text: string, index: number): DriveOption {
   }
   const drive: DriveOption = {
     file,
-    readonly: flag("readonly"),
-    snapshot: flag("snapshot"),
+    readonly: given.flag("readonly"),
+    snapshot: given.flag("snapshot"),
     id,
     transport,
     ...(format === undefined ? {} : { format }),
@@ -83,8 +44,7 @@ function parseDrive(text: string, index: number): DriveOption {
   if (drive.readonly && overlay !== undefined) {
     throw new UserError(`${OPTION}: expected readonly or overlay=, found both in "${text}"`);
   }
-  const [unknown] = given.keys();
-  if (unknown !== undefined) throw new UserError(`${OPTION}: expected ${DRIVE_FORM}, found "${unknown}"`);
+  given.end();
   return drive;
 }
 

@@ -79,14 +79,11 @@ function parseMac(given: Suboptions, index: number): Uint8Array {
 
 function parseDevice(given: Suboptions, index: number, leastMtu: number): Omit<NetworkOption, "backend"> {
   const mac = parseMac(given, index);
-  const transport = given.value("transport") ?? "pci";
-  if (transport !== "pci" && transport !== "mmio")
-    throw given.wrong("transport", "pci or transport=mmio", transport);
   return {
     mac,
     mtu: given.number("mtu", leastMtu, MTU_RANGE.most),
     queuePairs: given.number("queues", 1, MOST_QUEUE_PAIRS) ?? 1,
-    transport,
+    transport: given.choice("transport", ["pci", "mmio"]) ?? "pci",
   };
 }
 
@@ -95,7 +92,7 @@ function parseNetwork(text: string, index: number): NetworkOption | null {
   const [kind = "", ...words] = splitAtCommas(text);
   if (kind === "none" && words.length === 0) return null;
   if (kind === "user") {
-    const given = new Suboptions(OPTION, USER_FORM, words);
+    const given = new Suboptions(OPTION, USER_FORM, text, words);
     const device = parseDevice(given, index, LEAST_MTU);
     const backend = {
       kind,
@@ -108,7 +105,7 @@ function parseNetwork(text: string, index: number): NetworkOption | null {
   }
   if (kind.startsWith("stream:")) {
     const name = kind.slice("stream:".length);
-    const given = new Suboptions(OPTION, STREAM_FORM, words);
+    const given = new Suboptions(OPTION, STREAM_FORM, text, words);
     const device = parseDevice(given, index, MTU_RANGE.least);
     given.end();
     return { ...device, backend: { kind: "stream", address: parseStreamAddress(name), name } };

@@ -15,12 +15,18 @@ export function splitAtCommas(text: string): string[] {
 export class Suboptions {
   readonly #option: string;
   readonly #form: string;
+  readonly #text: string;
   readonly #given = new Map<string, (string | true)[]>();
 
-  /** @param form what is expected, for messages */
-  constructor(option: string, form: string, words: readonly string[]) {
+  /**
+   * @param form what is expected, for messages
+   * @param text what was found, for messages
+   * @param words the options in it
+   */
+  constructor(option: string, form: string, text: string, words: readonly string[] = splitAtCommas(text)) {
     this.#option = option;
     this.#form = form;
+    this.#text = text;
     for (const word of words) {
       const equals = word.indexOf("=");
       const key = equals < 0 ? word : word.slice(0, equals);
@@ -41,16 +47,33 @@ export class Suboptions {
     this.#given.delete(key);
     return found.map((value) => {
       if (value !== true && value !== "") return value;
-      throw new UserError(`${this.#option}: expected a value behind ${key}=, found none`);
+      throw new UserError(`${this.#option}: expected a value behind ${key}=, found none in "${this.#text}"`);
     });
   }
 
   value(key: string): string | undefined {
     const values = this.values(key);
-    if (values.length < 2) return values[0];
-    throw new UserError(
-      `${this.#option}: expected ${key} once, found ${values.map((v) => `"${v}"`).join(" and ")}`,
-    );
+    if (values.length > 1) throw this.#repeated(key);
+    return values[0];
+  }
+
+  #repeated(key: string): UserError {
+    return new UserError(`${this.#option}: expected ${key} once, found it twice in "${this.#text}"`);
+  }
+
+  /** An option that has to be there. */
+  required(key: string): string {
+    const value = this.value(key);
+    if (value !== undefined) return value;
+    throw new UserError(`${this.#option}: expected ${this.#form}, found "${this.#text}"`);
+  }
+
+  /** One of several words, or undefined. */
+  choice<const T extends string>(key: string, words: readonly T[]): T | undefined {
+    const text = this.value(key);
+    const word = words.find((word) => word === text);
+    if (text === undefined || word !== undefined) return word;
+    throw this.wrong(key, words.join(` or ${key}=`), text);
   }
 
   /** A whole number. */
@@ -67,7 +90,7 @@ export class Suboptions {
     const values = this.#given.get(key) ?? ["off"];
     this.#given.delete(key);
     const [value] = values;
-    if (values.length > 1) throw new UserError(`${this.#option}: expected ${key} once, found it again`);
+    if (values.length > 1) throw this.#repeated(key);
     if (value === true || value === "on") return true;
     if (value === "off") return false;
     throw new UserError(`${this.#option}: expected ${key}, ${key}=on or ${key}=off, found "${key}=${value}"`);

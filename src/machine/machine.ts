@@ -13,13 +13,11 @@ import { type CpuModel, parseCpuModel } from "../cpu/cpuid/index.ts";
 import { ROWS } from "../cpu/decode/tables/index.ts";
 import { helpers } from "../cpu/helpers.ts";
 import { MAX_CPUS } from "../cpu/layout.ts";
-import type { ProcessorSide } from "../cpu/outside.ts";
 import { Processor } from "../cpu/processor.ts";
 import { definitions } from "../cpu/semantics/index.ts";
-import { Stop } from "../cpu/slice.ts";
 import { CpuState } from "../cpu/state.ts";
 import { MSR_TSC_ADJUST, PENDING_DEBUG } from "../cpu/system/cold-state.ts";
-import { Activity, activity, resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
+import { resetCpu, setIdentity, waitForStartup } from "../cpu/system/index.ts";
 import type { VirtioConsole } from "../devices/virtio/console.ts";
 import type { NetworkPort } from "../devices/virtio/network-link.ts";
 import { Mmu } from "../mmu/mmu.ts";
@@ -28,6 +26,7 @@ import { type Figure, figuresOf, isAssumed, type TimingModel, timingModel } from
 import { LOCAL_APIC_TIMER_HZ, RAM_LIMIT, RAM_MINIMUM, TSC_HZ, VGA_WINDOW } from "./address-map.ts";
 import { bootPlatform, firmwareOptions, virtioMmioArguments } from "./boot-platform.ts";
 import { enterImage, leaveAsFirmware } from "./enter.ts";
+import { Execution } from "./execution.ts";
 import type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 import { OutsideInput } from "./outside-input.ts";
 import { Pace } from "./pace.ts";
@@ -39,16 +38,6 @@ import { VirtualTime } from "./virtual-time.ts";
 
 export type { LoadRequest, MachineOptions, RunOptions, StopReason } from "./machine-options.ts";
 export type { ImageInfo };
-
-/** Longest stay in emitted code: code that V8 has optimised meanwhile is entered at the next call. */
-const SLICE = 100_000;
-/** The least that an instruction costs with a timing model, roughly: an instruction limit is approached with it. */
-const LEAST_UNITS = UNITS_PER_CYCLE / 8;
-/**
- * A processor that executes PAUSE waits for another one: it gives its turn away, but not before it has spent these
- * nanoseconds of it. Else turns would be dearest where all of them wait for time to pass.
- */
-const SHORTEST_SPIN = 500;
 
 /** @throws RangeError that names the quantity */
 function wholeNumber(name: string, value: number, least: number, most: number): number {
@@ -72,32 +61,15 @@ export class Machine {
   /** Messages of `onUnknown` with their counts. */
   readonly unknown = new Map<string, number>();
 
-  /** Instructions executed since power-on. */
-  instructions = 0;
-  /** Of them, those of each processor. */
-  readonly instructionsOf: number[];
-  /** Virtual nanoseconds that were skipped because every processor waited. */
-  idleTime = 0;
+  /** Of `instructions`, those of each processor. */
+  readonly instructionsOf: readonly number[];
   /** Virtual nanoseconds that each processor waited through in HLT or MWAIT, or for its start; `idleTime` included. */
-  readonly idleTimeOf: number[];
-  /** Virtual nanoseconds that passed, by a host's clock, while processors had something to execute and did not. */
-  stolenTime = 0;
+  readonly idleTimeOf: readonly number[];
 
   readonly #options: MachineOptions;
   readonly #virtioConsole: VirtioConsole | null;
-  /** The timing model counts: budgets are in its units. */
-  readonly #timed: boolean;
-  /** What each processor spent up to the running slice: instructions, or units. */
-  readonly #spent: number[];
   readonly #time: VirtualTime;
-  /** Units of the budget. */
-  readonly #quantum: number;
-  /** The processor in its turn waits for another. */
-  #yields = false;
-  #stop: StopReason | null = null;
-  #current: CpuState;
-  /** Every processor waits. */
-  #isIdle = false;
+  readonly #execution: Execution;
 
   /**
    * @throws RangeError for a memory size, number of processors or quantum that no machine has; CpuModelError or
@@ -114,8 +86,8 @@ export class Machine {
     this.model = parseCpuModel(options.cpu ?? "");
     this.timing = timingModel(options.timing ?? "none");
     const costs = this.timing.costs;
-    this.#timed = costs !== null;
-    const pace = this.#timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
+    const timed = costs !== null;
+    const pace = timed ? new Pace(this.timing.frequencyHz, UNITS_PER_CYCLE) : new Pace(TSC_HZ, 1);
     const pages = PhysicalMemory.wasmPages(memorySize);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.memory = new PhysicalMemory(memory, { lowSize: memorySize });
@@ -127,12 +99,7 @@ export class Machine {
       QUANTUM.least,
       QUANTUM.most,
     );
-    this.#quantum = pace.units(quantum);
-    this.instructionsOf = Array<number>(processors).fill(0);
-    this.idleTimeOf = Array<number>(processors).fill(0);
-    this.#spent = Array<number>(processors).fill(0);
     this.states = Array.from({ length: processors }, (_, i) => new CpuState(memory, i));
-    this.#current = this.states[0]!;
     const log = { unknown: (message: string) => this.#note(message) };
     const virtio = virtioDevices(options, (byte) => options.onConsole?.(byte));
     this.networks = virtio.networks;
@@ -150,23 +117,23 @@ export class Machine {
       events: {
         onConsole: (byte) => options.onConsole?.(byte),
         onDebugByte: (byte) => options.onDebugByte?.(byte),
-        onPowerOff: () => this.#end({ kind: "power-off" }),
-        onReset: (source) => this.#end({ kind: "reset", source }),
-        onDebugExit: (status) => this.#end({ kind: "debug-exit", status }),
+        onPowerOff: () => this.#execution.end({ kind: "power-off" }),
+        onReset: (source) => this.#execution.end({ kind: "reset", source }),
+        onDebugExit: (status) => this.#execution.end({ kind: "debug-exit", status }),
       },
     });
-    const { processorPort: port, console } = this.platform;
+    const { clock, processorPort: port, console } = this.platform;
     this.outside = new OutsideInput({
       place: this,
       type: (bytes) => (this.#virtioConsole?.isOpen === true ? this.#virtioConsole : console).receive(bytes),
       sendBreak: () => console.receiveBreak(),
-      moveTime: (to) => this.#moveTime(to),
-      deadline: () => this.platform.clock.nextDeadline() ?? Number.POSITIVE_INFINITY,
+      moveTime: (to) => this.#execution.moveTime(to),
+      deadline: () => clock.nextDeadline() ?? Number.POSITIVE_INFINITY,
     });
     this.networks.forEach((port, i) => {
       this.outside.connect(port, options.networks?.[i]?.source ?? null);
     });
-    this.#time = new VirtualTime(this.platform.clock, pace, () => this.processor.spent);
+    this.#time = new VirtualTime(clock, pace, () => this.processor.spent);
     this.mmu = new Mmu(this.memory, port, this.states, {
       physicalAddressBits: this.model.physicalBits,
       gigabytePages: this.model.features.has("pdpe1gb"),
@@ -200,48 +167,29 @@ export class Machine {
     });
     this.mmu.onDataBreakpoint = (cpu, hits) => cpu.setI32(PENDING_DEBUG, cpu.i32(PENDING_DEBUG) | hits);
     this.mmu.onCodeWrite = (page) => this.processor.code.invalidatePage(page);
-    const { clock } = this.platform;
-    clock.onEarlierDeadline = (deadline) => {
-      if (clock.currentTime === null) return;
-      this.processor.shortenSlice(this.#time.unitsUntil(deadline));
-    };
-    this.processor.onPause = () => {
-      const { turns } = this.#time;
-      if (turns.sharing === 1) return;
-      if (turns.turnSpent(this.processor.spent) < this.#time.units(SHORTEST_SPIN)) return;
-      this.#yields = true;
-      this.processor.interruptSlice();
-    };
+    this.#execution = new Execution({
+      processor: this.processor,
+      states: this.states,
+      clock,
+      time: this.#time,
+      outside: this.outside,
+      quantum: pace.units(quantum),
+      timed,
+    });
+    this.instructionsOf = this.#execution.instructionsOf;
+    this.idleTimeOf = this.#execution.idleTimeOf;
     this.reset();
-    port.connect(this.#processorSide());
+    port.connect({
+      onInterruptLine: (cpu) => this.#execution.interruptLine(cpu),
+      timeOfTsc: (cpu, low, high) => this.#time.timeOfTsc(cpu, low, high),
+      onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
+    });
   }
 
   #note(message: string): void {
     const count = this.unknown.get(message) ?? 0;
     this.unknown.set(message, count + 1);
     if (count === 0) this.#options.onUnknown?.(message);
-  }
-
-  #end(reason: StopReason): void {
-    this.#stop ??= reason;
-    this.processor.interruptSlice();
-    this.outside.wake();
-  }
-
-  #processorSide(): ProcessorSide {
-    return {
-      onInterruptLine: (cpu) => this.#interruptLine(cpu),
-      timeOfTsc: (cpu, low, high) => this.#time.timeOfTsc(cpu, low, high),
-      onLocalApicMove: (cpu, base) => this.mmu.localApicMoved(cpu, base),
-    };
-  }
-
-  #interruptLine(cpu: number): void {
-    this.processor.noteEvent(cpu);
-    // One that runs alone, and may for long, makes room for another that it, or a device, has woken.
-    const { turns } = this.#time;
-    if (this.platform.clock.currentTime === null || turns.sharing > 1 || turns.has(cpu)) return;
-    if (this.processor.awake(this.states[cpu]!)) this.processor.interruptSlice();
   }
 
   /** Power-on state of every processor and device; memory keeps its contents. */
@@ -255,7 +203,7 @@ export class Machine {
       if (cpu.index !== 0) waitForStartup(cpu);
     }
     this.processor.code.flush();
-    this.#stop = null;
+    this.#execution.reset();
   }
 
   /**
@@ -283,12 +231,27 @@ export class Machine {
 
   /** The processor in its turn, or that has had the last. */
   get current(): CpuState {
-    return this.#current;
+    return this.#execution.current;
   }
 
   /** Virtual nanoseconds since power-on. */
   get time(): number {
     return this.platform.clock.now();
+  }
+
+  /** Instructions executed since power-on. */
+  get instructions(): number {
+    return this.#execution.instructions;
+  }
+
+  /** Virtual nanoseconds that were skipped because every processor waited. */
+  get idleTime(): number {
+    return this.#execution.idleTime;
+  }
+
+  /** Virtual nanoseconds that passed, by a host's clock, while processors had something to execute and did not. */
+  get stolenTime(): number {
+    return this.#execution.stolenTime;
   }
 
   /**
@@ -302,9 +265,7 @@ export class Machine {
 
   /** Of `cycles`, those of one processor. */
   cyclesOf(index: number): number {
-    const { processor, platform } = this;
-    const runs = platform.clock.currentTime !== null && this.#current.index === index;
-    return (this.#spent[index]! + (runs ? processor.spent : 0)) / (this.#timed ? UNITS_PER_CYCLE : 1);
+    return this.#execution.cyclesOf(index);
   }
 
   /** The figures of the timing model that what was executed since `forgetFigures` has cost. */
@@ -331,7 +292,7 @@ export class Machine {
 
   /** Ends `run` at the end of the current slice. */
   stop(): void {
-    this.#end({ kind: "stopped" });
+    this.#execution.end({ kind: "stopped" });
   }
 
   set observer(observer: SystemObserver | null) {
@@ -341,107 +302,14 @@ export class Machine {
   /** Runs to a stop without letting the host's event loop in. */
   runSync(options: RunOptions = {}): StopReason {
     for (;;) {
-      const reason = this.#slice(options) ?? this.#skip(this.#idle());
+      const execution = this.#execution;
+      const reason = execution.slice(options) ?? execution.skip(execution.idle());
       if (reason) return reason;
     }
   }
 
   /** Runs until the guest ends or `stop` is called; lets the host's event loop run in between. */
   run(options: RunOptions = {}): Promise<StopReason> {
-    const { outside, platform } = this;
-    const { clock } = platform;
-    const steps = {
-      outside,
-      now: () => clock.now(),
-      slice: () => this.#slice(options),
-      idle: () => this.#idle(),
-      skip: (nanoseconds: number) => this.#skip(nanoseconds),
-      untilDeadline: () => (clock.nextDeadline() ?? Number.POSITIVE_INFINITY) - clock.now(),
-    };
-    return runPaced(steps, options);
-  }
-
-  /** The processors that have something to execute. One by itself finds out by executing. */
-  #awake(): number[] {
-    if (this.states.length === 1) return [0];
-    return this.states.filter((cpu) => this.processor.awake(cpu)).map((cpu) => cpu.index);
-  }
-
-  /** Begins a round of turns. `false`: every processor waits. */
-  #beginRound(): boolean {
-    const awake = this.#awake();
-    if (awake.length === 0) return false;
-    // By itself a processor may run until something happens; a line that MWAIT watches has to be looked at.
-    const alone = awake.length === 1 && !this.states.some((cpu) => activity(cpu) === Activity.MWAIT);
-    const length = alone ? Number.POSITIVE_INFINITY : this.#quantum;
-    this.#time.turns.begin(awake, this.platform.clock.now(), length);
-    return true;
-  }
-
-  /** One stay in a processor: its turn, or a part of it. */
-  #slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
-    const { clock } = this.platform;
-    if (this.outside.apply() === "end") return { kind: "replayed" };
-    this.#isIdle = false;
-    clock.runDue();
-    if (this.#stop) return this.#takeStop();
-    const left = Math.min(maxInstructions, this.outside.maxInstructions) - this.instructions;
-    if (left <= 0) return { kind: "instruction-limit" };
-    const { turns } = this.#time;
-    if (!turns.active && !this.#beginRound()) {
-      this.#isIdle = true;
-      return null;
-    }
-    const scale = this.#timed ? UNITS_PER_CYCLE : 1;
-    const limit = this.#timed ? left * LEAST_UNITS : left;
-    const pause = this.#time.unitsUntil(clock.nextDeadline());
-    const budget = Math.max(1, Math.min(SLICE * scale, limit, pause, turns.left));
-    const cpu = this.states[turns.processor]!;
-    this.#current = cpu;
-    this.#yields = false;
-    this.#time.beginSlice();
-    const stop = this.processor.execute(cpu, budget);
-    const { spent, executed } = this.processor;
-    this.instructions += executed;
-    this.instructionsOf[cpu.index]! += executed;
-    this.#spent[cpu.index]! += spent;
-    // A round of one is a slice, so that others who were woken meanwhile come into the next.
-    const round = this.#time.endSlice(stop === Stop.IDLE || this.#yields || turns.sharing === 1);
-    for (const { index } of this.states) if (!turns.has(index)) this.idleTimeOf[index]! += round;
-    if (this.#stop) return this.#takeStop();
-    if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
-    this.#isIdle = stop === Stop.IDLE && this.states.length === 1;
-    return null;
-  }
-
-  /** Virtual nanoseconds from now to the next event if every processor waits and nothing has come in, else 0. */
-  #idle(): number {
-    if (!this.#isIdle || this.outside.apply() !== "nothing") return 0;
-    const { clock } = this.platform;
-    const next = clock.nextDeadline();
-    return next === null ? Number.POSITIVE_INFINITY : Math.max(0, next - clock.now());
-  }
-
-  /** Lets idle time pass; with nothing to wait for, the machine has halted. */
-  #skip(nanoseconds: number): StopReason | null {
-    if (nanoseconds === Number.POSITIVE_INFINITY) return { kind: "halted" };
-    if (nanoseconds > 0) this.#moveTime(this.platform.clock.now() + nanoseconds);
-    return null;
-  }
-
-  /** Time passes in which nothing is executed. */
-  #moveTime(to: number): void {
-    const nanoseconds = to - this.platform.clock.now();
-    if (this.#isIdle) {
-      this.idleTime += nanoseconds;
-      for (const { index } of this.states) this.idleTimeOf[index]! += nanoseconds;
-    } else this.stolenTime += nanoseconds;
-    this.#time.moveTo(to);
-  }
-
-  #takeStop(): StopReason {
-    const reason = this.#stop!;
-    this.#stop = null;
-    return reason;
+    return runPaced(this.#execution, this.outside, this.platform.clock, options);
   }
 }

@@ -1,10 +1,10 @@
 /**
- * A machine to boot: processor, memory, devices and virtual time put together. This is the library's face;
- * the command line uses nothing else.
+ * A machine to boot: processor, memory, devices and virtual time put together. This is the library's face, and the
+ * command line is built on it.
  *
  * Virtual time is one nanosecond an instruction, or what a timing model says, plus the time that idle processors
- * skip; several processors share it in turns (`turns.ts`). Everything the guest can observe follows from the image, the
- * options and the input (`outside-input.ts`), so a run repeats exactly.
+ * skip; several processors share it in turns (`execution.ts`, `turns.ts`). Everything the guest can observe follows
+ * from the image, the options and the input (`outside-input.ts`), so a run repeats exactly.
  */
 import { type EntryState, type ImageInfo, installFirmware, loadImage } from "../boot/index.ts";
 import type { SystemObserver } from "../cpu/core.ts";

@@ -15,6 +15,7 @@ import {
 } from "./apic-bus.ts";
 import type { AccessSize, Clock, Device, DeviceState, Log } from "./device.ts";
 import { matchesDestination, x2apicLogicalDestination } from "./lapic-destination.ts";
+import { ErrorStatus } from "./lapic-errors.ts";
 import { decodeIcr, sendIpi } from "./lapic-ipi.ts";
 import { ENTRY, LocalVectorTable } from "./lapic-lvt.ts";
 import { PriorityQueue } from "./lapic-priority.ts";
@@ -28,6 +29,7 @@ import {
   SVR,
   VERSION_VALUE,
 } from "./lapic-registers.ts";
+import { CoreSignals } from "./lapic-signals.ts";
 import { LapicTimer } from "./lapic-timer.ts";
 import { restoreRecord, saveRecord } from "./state.ts";
 import type { TickRate } from "./tick-rate.ts";
@@ -54,9 +56,6 @@ export interface LapicOptions {
   readonly log: Log;
 }
 
-/** Signals of the processor that an APIC latches until the processor takes them. */
-export type CoreSignal = "nmi" | "init" | "smi";
-
 export class Lapic implements Device, InterruptTarget {
   readonly apicId: number;
   readonly timer: LapicTimer;
@@ -68,21 +67,15 @@ export class Lapic implements Device, InterruptTarget {
     ldr: 0,
     dfr: 0xffff_ffff,
     svr: 0xff,
-    /** ESR as software reads it; `errors` are those since it last wrote there. */
-    esr: 0,
-    errors: 0,
     icrLow: 0,
     icrHigh: 0,
     /** An ExtINT message waits for its INTA cycle. */
     externalMessage: false,
-    nmi: false,
-    init: false,
-    smi: false,
-    /** Vector of a start-up IPI that waits, else -1. */
-    startup: -1,
   };
   readonly #queue = new PriorityQueue();
+  readonly #errors = new ErrorStatus(() => this.lvt.raise(ENTRY.ERROR));
   readonly lvt: LocalVectorTable;
+  readonly signals = new CoreSignals();
 
   constructor(options: LapicOptions) {
     this.#options = options;
@@ -122,24 +115,6 @@ export class Lapic implements Device, InterruptTarget {
     const vector = this.#queue.acknowledge();
     this.#options.core.changed();
     return vector < 0 ? s.svr & SVR.VECTOR : vector;
-  }
-
-  signalled(signal: CoreSignal): boolean {
-    return this.#s[signal];
-  }
-
-  takeSignal(signal: CoreSignal): void {
-    this.#s[signal] = false;
-  }
-
-  get startupPending(): boolean {
-    return this.#s.startup >= 0;
-  }
-
-  takeStartup(): number {
-    const vector = this.#s.startup;
-    this.#s.startup = -1;
-    return vector;
   }
 
   // ---- mode, from IA32_APIC_BASE ----
@@ -183,7 +158,6 @@ export class Lapic implements Device, InterruptTarget {
   }
 
   accept(message: InterruptMessage): void {
-    const s = this.#s;
     switch (message.deliveryMode) {
       case DELIVERY.FIXED:
       case DELIVERY.LOWEST_PRIORITY:
@@ -192,21 +166,20 @@ export class Lapic implements Device, InterruptTarget {
         this.#request(message.vector, message.levelTriggered);
         return;
       case DELIVERY.NMI:
-        s.nmi = true;
+        this.signals.raise("nmi");
         break;
       case DELIVERY.SMI:
-        s.smi = true;
+        this.signals.raise("smi");
         break;
       case DELIVERY.INIT:
         this.#powerUpState();
-        s.startup = -1;
-        s.init = true;
+        this.signals.raise("init");
         break;
       case DELIVERY.STARTUP:
-        s.startup = message.vector;
+        this.signals.raiseStartup(message.vector);
         break;
       case DELIVERY.EXTINT:
-        s.externalMessage = true;
+        this.#s.externalMessage = true;
         break;
       default:
         this.#options.log.unknown(`lapic: reserved delivery mode ${message.deliveryMode}`);
@@ -260,7 +233,7 @@ export class Lapic implements Device, InterruptTarget {
       case REG.SVR:
         return s.svr;
       case REG.ESR:
-        return s.esr;
+        return this.#errors.value;
       case REG.ICR_LOW:
         return s.icrLow;
       case REG.ICR_HIGH:
@@ -300,9 +273,7 @@ export class Lapic implements Device, InterruptTarget {
         this.#writeSvr(value);
         return;
       case REG.ESR:
-        // Each write latches what happened since the last (SDM 3A 11.5.3).
-        s.esr = s.errors;
-        s.errors = 0;
+        this.#errors.latch();
         return;
       case REG.ICR_LOW:
         s.icrLow = value & ICR_WRITABLE;
@@ -346,9 +317,9 @@ export class Lapic implements Device, InterruptTarget {
 
   /** RESET#; LINT levels stay as they are driven. */
   reset(): void {
-    const s = this.#s;
     this.#powerUpState();
-    Object.assign(s, { enabled: true, x2apic: false, nmi: false, init: false, smi: false, startup: -1 });
+    this.signals.reset();
+    Object.assign(this.#s, { enabled: true, x2apic: false });
     this.#options.core.changed();
   }
 
@@ -356,15 +327,19 @@ export class Lapic implements Device, InterruptTarget {
     return {
       registers: saveRecord(this.#s),
       queue: this.#queue.save(),
+      errors: this.#errors.save(),
+      signals: this.signals.save(),
       lvt: this.lvt.save(),
       timer: this.timer.save(),
     };
   }
 
   restore(state: DeviceState): void {
-    const { registers, queue, lvt, timer } = state as { [part: string]: DeviceState };
+    const { registers, queue, errors, signals, lvt, timer } = state as { [part: string]: DeviceState };
     restoreRecord(this.#s, registers);
     this.#queue.restore(queue);
+    this.#errors.restore(errors);
+    this.signals.restore(signals);
     this.lvt.restore(lvt);
     this.timer.restore(timer);
   }
@@ -374,8 +349,8 @@ export class Lapic implements Device, InterruptTarget {
   /** SDM 3A 11.4.7.1 and, for INIT, 11.4.7.3: everything but the APIC ID. */
   #powerUpState(): void {
     const s = this.#s;
-    Object.assign(s, { ldr: 0, dfr: 0xffff_ffff, svr: 0xff, esr: 0, errors: 0 });
-    Object.assign(s, { icrLow: 0, icrHigh: 0, externalMessage: false });
+    Object.assign(s, { ldr: 0, dfr: 0xffff_ffff, svr: 0xff, icrLow: 0, icrHigh: 0, externalMessage: false });
+    this.#errors.reset();
     this.lvt.reset();
     this.#queue.reset();
     this.timer.reset();
@@ -391,7 +366,7 @@ export class Lapic implements Device, InterruptTarget {
 
   #request(vector: number, levelTriggered: boolean): void {
     if (vector < FIRST_LEGAL_VECTOR) {
-      this.#error(ESR.RECEIVE_ILLEGAL_VECTOR);
+      this.#errors.note(ESR.RECEIVE_ILLEGAL_VECTOR);
       return;
     }
     this.#queue.request(vector, levelTriggered);
@@ -423,26 +398,18 @@ export class Lapic implements Device, InterruptTarget {
 
   /** x2APIC's SELF IPI register (SDM 3A 11.12.11). */
   sendSelfIpi(vector: number): void {
-    if (vector < FIRST_LEGAL_VECTOR) this.#error(ESR.SEND_ILLEGAL_VECTOR);
+    if (vector < FIRST_LEGAL_VECTOR) this.#errors.note(ESR.SEND_ILLEGAL_VECTOR);
     else if (this.softwareEnabled) this.#request(vector, false);
   }
 
   #sendIpi(): void {
     const { bus, log } = this.#options;
     const ipi = decodeIcr(this.#s.icrLow, this.#s.icrHigh, this.#s.x2apic);
-    if (!sendIpi(ipi, this, bus, log)) this.#error(ESR.SEND_ILLEGAL_VECTOR);
-  }
-
-  #error(bit: number): void {
-    const s = this.#s;
-    const fresh = (s.errors & bit) === 0;
-    s.errors |= bit;
-    // An error entry whose own vector is illegal must not raise errors for ever.
-    if (fresh) this.lvt.raise(ENTRY.ERROR);
+    if (!sendIpi(ipi, this, bus, log)) this.#errors.note(ESR.SEND_ILLEGAL_VECTOR);
   }
 
   #illegalRegister(register: number, what: string): void {
     this.#options.log.unknown(`lapic: ${what} of reserved register 0x${register.toString(16)}`);
-    this.#error(ESR.ILLEGAL_REGISTER);
+    this.#errors.note(ESR.ILLEGAL_REGISTER);
   }
 }

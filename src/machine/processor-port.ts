@@ -121,10 +121,10 @@ export class PlatformProcessorPort implements ProcessorPort {
     const { lapic } = this.#apics[cpu];
     return (
       (lapic.interruptPending ? EVENT.INTR : 0) |
-      (lapic.signalled("nmi") ? EVENT.NMI : 0) |
-      (lapic.signalled("init") ? EVENT.INIT : 0) |
-      (lapic.startupPending ? EVENT.SIPI : 0) |
-      (lapic.signalled("smi") ? EVENT.SMI : 0)
+      (lapic.signals.pending("nmi") ? EVENT.NMI : 0) |
+      (lapic.signals.pending("init") ? EVENT.INIT : 0) |
+      (lapic.signals.startupPending ? EVENT.SIPI : 0) |
+      (lapic.signals.pending("smi") ? EVENT.SMI : 0)
     );
   }
 
@@ -137,19 +137,19 @@ export class PlatformProcessorPort implements ProcessorPort {
   }
 
   acknowledgeNmi(cpu: number): void {
-    this.#apics[cpu].lapic.takeSignal("nmi");
+    this.#apics[cpu].lapic.signals.take("nmi");
   }
 
   acknowledgeInit(cpu: number): void {
-    this.#apics[cpu].lapic.takeSignal("init");
+    this.#apics[cpu].lapic.signals.take("init");
   }
 
   acknowledgeStartup(cpu: number): number {
-    return this.#apics[cpu].lapic.takeStartup();
+    return this.#apics[cpu].lapic.signals.takeStartup();
   }
 
   acknowledgeSmi(cpu: number): void {
-    this.#apics[cpu].lapic.takeSignal("smi");
+    this.#apics[cpu].lapic.signals.take("smi");
   }
 
   lapic(cpu: number): LocalApicPort {

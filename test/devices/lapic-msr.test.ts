@@ -241,7 +241,7 @@ describe("MSI", () => {
     expect(bus.sendMsi(0xfee0_400c, 0x0061)).toBe(true);
     expect(cpus[2].lapic.acknowledge()).toBe(0x61);
     bus.sendMsi(0xfee0_1000, 0x0400);
-    expect(cpus[1].lapic.signalled("nmi")).toBe(true);
+    expect(cpus[1].lapic.signals.pending("nmi")).toBe(true);
     expect(bus.sendMsi(0xfec0_0000, 0x61)).toBe(false);
   });
 });

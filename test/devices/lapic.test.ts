@@ -178,11 +178,11 @@ describe("acceptance and priority", () => {
     fixed(0x41);
     expect(apics[0].interruptPending).toBe(false);
     bus.send({ vector: 0, deliveryMode: 4, levelTriggered: false, destination: 0, logical: false });
-    expect(apics[0].signalled("nmi")).toBe(true);
+    expect(apics[0].signals.pending("nmi")).toBe(true);
     bus.send({ vector: 0x9a, deliveryMode: 6, levelTriggered: false, destination: 0, logical: false });
-    expect(apics[0].startupPending).toBe(true);
-    expect(apics[0].takeStartup()).toBe(0x9a);
-    expect(apics[0].startupPending).toBe(false);
+    expect(apics[0].signals.startupPending).toBe(true);
+    expect(apics[0].signals.takeStartup()).toBe(0x9a);
+    expect(apics[0].signals.startupPending).toBe(false);
   });
 });
 
@@ -233,10 +233,10 @@ describe("LINT pins", () => {
   it("LINT1 as NMI latches an NMI for each rising edge", () => {
     wr(REG.LINT1, 0x400);
     apics[0].setLint(1, true);
-    expect(apics[0].signalled("nmi")).toBe(true);
-    apics[0].takeSignal("nmi");
+    expect(apics[0].signals.pending("nmi")).toBe(true);
+    apics[0].signals.take("nmi");
     apics[0].setLint(1, true);
-    expect(apics[0].signalled("nmi")).toBe(false);
+    expect(apics[0].signals.pending("nmi")).toBe(false);
   });
 
   it("globally disabled, LINT0 is INTR itself", () => {
@@ -299,21 +299,21 @@ describe("interprocessor interrupts", () => {
 
   it("NMI is latched at the destination", () => {
     ipi(0x4400, 1);
-    expect(apics.map((lapic) => lapic.signalled("nmi"))).toEqual([false, true, false, false]);
+    expect(apics.map((lapic) => lapic.signals.pending("nmi"))).toEqual([false, true, false, false]);
   });
 
   it("INIT resets the destination's APIC but for its ID; the level de-assert does nothing", () => {
     wr(REG.LDR, 0x0200_0000, 1);
     wr(REG.TPR, 0x30, 1);
     ipi(0x8500, 1);
-    expect(apics[1].signalled("init")).toBe(false);
+    expect(apics[1].signals.pending("init")).toBe(false);
     ipi(0xc500, 1);
-    expect(apics[1].signalled("init")).toBe(true);
+    expect(apics[1].signals.pending("init")).toBe(true);
     expect([rd(REG.ID, 1), rd(REG.LDR, 1), rd(REG.TPR, 1), rd(REG.SVR, 1)]).toEqual([
       0x0100_0000, 0, 0, 0xff,
     ]);
     ipi(0x4608, 1);
-    expect(apics[1].takeStartup()).toBe(0x08);
+    expect(apics[1].signals.takeStartup()).toBe(0x08);
   });
 
   it("an illegal vector is not sent: send illegal vector, with the error interrupt", () => {

@@ -14,18 +14,9 @@ import type { Socket } from "node:net";
 import { COMPLETE, type FrameWork } from "../../devices/virtio/network-link.ts";
 import { parseArp } from "../arp.ts";
 import type { NetworkBackend, OutgoingFrame } from "../backend.ts";
-import { sumIsRight, sumWords } from "../checksum.ts";
 import { HOST_CLOCK } from "../clock.ts";
 import { ETHERNET, ETHERTYPE, etherType, isGroup, sameMac } from "../ethernet.ts";
-import {
-  echoReply,
-  ICMP,
-  ICMP_TYPE,
-  icmpError,
-  mayBeAnswered,
-  UNREACHABLE,
-  type UnreachableCode,
-} from "../icmp.ts";
+import { UNREACHABLE, type UnreachableCode } from "../icmp.ts";
 import { IPV4, type Ipv4Packet, PROTOCOL, parseIpv4Packet } from "../ipv4.ts";
 import type { Endpoint } from "../ipv4-address.ts";
 import { Reassembly } from "../ipv4-reassembly.ts";
@@ -51,6 +42,7 @@ import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
 import { GuestConnection } from "./guest-connection.ts";
 import { DynamicPorts, HostForwards } from "./host-forward.ts";
 import { connectOut, reset } from "./host-stream.ts";
+import { IcmpAnswers } from "./icmp-answers.ts";
 import { DEFAULT_MTU, type HostForward, LEAST_MTU, MOST_MTU, type UserNetworkOptions } from "./options.ts";
 import { Output } from "./output.ts";
 import { Resolvers } from "./resolvers.ts";
@@ -70,6 +62,7 @@ export class UserNetwork implements NetworkBackend {
   readonly #options: UserNetworkOptions;
   readonly #timers: TimerQueue;
   readonly #output: Output;
+  readonly #icmp: IcmpAnswers;
   readonly #reassembly: Reassembly;
   readonly #tcp: TcpLayer;
   readonly #udp: UdpNat;
@@ -112,6 +105,7 @@ export class UserNetwork implements NetworkBackend {
       () => this.#wake(),
       () => this.#resolved(),
     );
+    this.#icmp = new IcmpAnswers(this.#output);
     const resolvers = new Resolvers();
     const { hostSockets = true, loopback = false } = options;
     this.#routes = new Routes({ hostSockets, restrict, loopback }, resolvers);
@@ -294,7 +288,7 @@ export class UserNetwork implements NetworkBackend {
       verify = true;
     }
     if (packet.timeToLive <= 1 && !isOwn(packet.destination) && packet.destination < 0xe000_0000) {
-      this.#icmpError(ICMP_TYPE.TIME_EXCEEDED, 0, packet);
+      this.#icmp.timeExceeded(packet);
       return null;
     }
     switch (packet.protocol) {
@@ -303,7 +297,7 @@ export class UserNetwork implements NetworkBackend {
       case PROTOCOL.UDP:
         return this.#arriveUdp(packet, verify);
       case PROTOCOL.ICMP:
-        return this.#arriveIcmp(packet);
+        return this.#icmp.arrive(packet);
       default:
         this.#unreachable(isOwn(packet.destination) ? UNREACHABLE.PROTOCOL : UNREACHABLE.PROHIBITED, packet);
         return null;
@@ -385,26 +379,9 @@ export class UserNetwork implements NetworkBackend {
     return null;
   }
 
-  #arriveIcmp(packet: Ipv4Packet): Malformed | null {
-    const { payload, source, destination } = packet;
-    if (payload.length < ICMP.HEADER) return "icmp-short";
-    if (!sumIsRight(sumWords(payload, 0, payload.length))) return "icmp-checksum";
-    if (payload[ICMP.TYPE] !== ICMP_TYPE.ECHO_REQUEST || source === 0) return null;
-    if (isOwn(destination)) this.#output.packet(destination, source, PROTOCOL.ICMP, echoReply(payload));
-    // Echo requests of one's own need raw sockets, or those of protocol ICMP, and Node.js has neither.
-    else this.#unreachable(UNREACHABLE.PROHIBITED, packet);
-    return null;
-  }
-
+  /** What is behind a closed network has nothing more to say. */
   #unreachable(code: UnreachableCode, about: Ipv4Packet): void {
-    this.#icmpError(ICMP_TYPE.UNREACHABLE, code, about);
-  }
-
-  #icmpError(type: number, code: number, about: Ipv4Packet): void {
-    if (this.#closed || !mayBeAnswered(about)) return;
-    // An error about one's own port comes from there, others from the router.
-    const from = isOwn(about.destination) ? about.destination : HOST;
-    this.#output.packet(from, about.source, PROTOCOL.ICMP, icmpError(type, code, about));
+    if (!this.#closed) this.#icmp.unreachable(code, about);
   }
 
   close(): void {

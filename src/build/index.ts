@@ -26,7 +26,7 @@ import {
 import { ElfFile } from "./elf-file.ts";
 import { type GuestFile, makeInitramfs } from "./initramfs.ts";
 import { constantCalls, findRedZones, kernelCalls, missingCalls } from "./inspect.ts";
-import { compileKernel, compileShortcut, defaultCache, kernelDirectory } from "./kernel-source.ts";
+import { compileKernel, defaultCache, kernelDirectory } from "./kernel-source.ts";
 import {
   combineApplication,
   combineKernel,
@@ -56,6 +56,7 @@ import {
   rewriteForTrampoline,
   stubsSize,
 } from "./rewrite-calls.ts";
+import { compileShortcuts } from "./shortcuts.ts";
 import { foreignSymbols, type ImageSymbol, programSymbols } from "./symbols.ts";
 import { findToolchain, needTool, type Toolchain } from "./toolchain.ts";
 
@@ -82,9 +83,6 @@ export interface BuildResult {
   /** Bytes of the initial file system. */
   readonly initramfs: number;
 }
-
-/** Directory of compiled shortcuts. */
-const SHORTCUTS = "shortcuts";
 
 /** Builds an image. Throws `BuildError`. */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
@@ -292,11 +290,11 @@ class Build {
     decode: DecodeRange,
   ) {
     const output = join(this.#work, "image.elf");
-    const { given, all: shortcuts } = await this.#shortcuts();
-    const application = await combineApplication(this.#toolchain, [...shortcuts, ...own], this.#work);
+    const shortcuts = await compileShortcuts(this.#options, this.#toolchain, this.#directory("shortcuts"));
+    const application = await combineApplication(this.#toolchain, [...shortcuts.all, ...own], this.#work);
     // What the user's shortcuts call, and the application and its library do not have.
-    const missing = new Set(given.length > 0 ? undefinedNames(application.path) : []);
-    const wanted = given.flatMap(undefinedNames).filter((name) => missing.has(name));
+    const missing = new Set(shortcuts.given.length > 0 ? undefinedNames(application.path) : []);
+    const wanted = shortcuts.given.flatMap(undefinedNames).filter((name) => missing.has(name));
     const kernel = await combineKernel(kernelObjects, wanted, this.#work);
 
     const link = async (sizes: ImageSizes) => {
@@ -315,7 +313,7 @@ class Build {
       });
       const symbols = [
         ...programSymbols(elf, { ...linked, isLibrary: this.#isLibrary }).map((symbol) =>
-          this.#isShortcut(linked, symbol) ? { ...symbol, part: "stub" as const } : symbol,
+          shortcuts.has(linked, symbol) ? { ...symbol, part: "stub" as const } : symbol,
         ),
         ...stubSymbols(rewrites, elf.addressOf("ukl_stubs_start")),
       ];
@@ -332,33 +330,6 @@ class Build {
     replaceHalts(code);
     for (const { form } of rewrites) this.#rewritten[form] = (this.#rewritten[form] ?? 0) + 1;
     return this.#finish(linked, symbols, initramfs, output);
-  }
-
-  /** Kernel code that the application calls: the user's, and link/shortcut.c, whose definitions are weak. */
-  async #shortcuts(): Promise<{ readonly given: string[]; readonly all: string[] }> {
-    const { link, shortcuts = [] } = this.#options;
-    if (link !== "shortcut") return { given: [], all: [] };
-    const defines = kernelDefines(this.#options);
-    const directory = this.#directory(SHORTCUTS);
-    const given = shortcuts.map((source, index) => join(directory, `${index}-${basename(source)}.o`));
-    for (const [index, source] of shortcuts.entries()) await compileShortcut(source, defines, given[index]!);
-    const [object] = await compileKernel({
-      toolchain: this.#toolchain,
-      defines,
-      parts: kernelParts(this.#options),
-      cache: this.#options.cache ?? defaultCache(),
-      sources: ["link/shortcut.c"],
-    });
-    const copy = join(directory, "shortcut.o");
-    copyFileSync(object!, copy);
-    return { given, all: [...given, copy] };
-  }
-
-  #isShortcut({ map }: LinkedImage, { address }: ImageSymbol): boolean {
-    const directory = join(this.#work, SHORTCUTS);
-    return map.some(
-      ({ file, address: at, size }) => file.startsWith(directory) && address >= at && address < at + size,
-    );
   }
 
   /** By #DF, a fault pushes its frame right below RSP. */

@@ -1,4 +1,4 @@
-/** The guest's serial console on standard input and output, with the monitor behind it. */
+/** The guest's console on standard input and output, with the monitor behind it. */
 import { codeAround } from "../debug/code-around.ts";
 import { registerDump } from "../debug/registers.ts";
 import type { Machine } from "../machine/machine.ts";

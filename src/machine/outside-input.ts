@@ -10,7 +10,7 @@ import type { FrameWork, NetworkPort } from "../devices/virtio/network-link.ts";
 
 /** One thing that enters. Bytes belong to the giver again when whoever is told of it returns. */
 export type Input =
-  /** Bytes typed at the serial console. */
+  /** Bytes typed at the console. */
   | { readonly kind: "console"; readonly bytes: Uint8Array }
   /** A break of the serial line. */
   | { readonly kind: "break" }

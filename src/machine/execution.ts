@@ -143,10 +143,12 @@ export class Execution {
   /** One stay in a processor: its turn, or a part of it. Null: the run goes on. */
   slice({ maxInstructions = Number.POSITIVE_INFINITY }: RunOptions): StopReason | null {
     const clock = this.#clock;
-    if (this.#outside.apply() === "end") return { kind: "replayed" };
+    const applied = this.#outside.apply();
     this.#isIdle = false;
+    // What input has made due.
     clock.runDue();
     if (this.#stop) return this.#takeStop();
+    if (applied === "end") return { kind: "replayed" };
     const left = Math.min(maxInstructions, this.#outside.maxInstructions) - this.instructions;
     if (left <= 0) return { kind: "instruction-limit" };
     const { turns } = this.#time;
@@ -171,7 +173,9 @@ export class Execution {
     for (const { index } of this.#states) if (!turns.has(index)) this.idleTimeOf[index]! += round;
     if (this.#stop) return this.#takeStop();
     if (stop === Stop.SHUTDOWN) return { kind: "triple-fault" };
-    this.#isIdle = stop === Stop.IDLE && this.#states.length === 1;
+    // At once, as in `moveTime`: a place of input is a time alone, and at each of them all that is due has been done.
+    const fired = clock.runDue();
+    this.#isIdle = stop === Stop.IDLE && this.#states.length === 1 && fired === 0;
     return null;
   }
 
@@ -209,5 +213,6 @@ export class Execution {
       for (const { index } of this.#states) this.idleTimeOf[index]! += nanoseconds;
     } else this.stolenTime += nanoseconds;
     this.#time.moveTo(to);
+    if (this.#clock.runDue() > 0) this.#isIdle = false;
   }
 }

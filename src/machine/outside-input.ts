@@ -19,7 +19,7 @@ export type Input =
   /** Virtual time moves to `to` ns. It passes no deadline. */
   | { readonly kind: "time"; readonly to: number };
 
-/** A place between two slices. Both only grow. */
+/** A place between two slices, where all that is due at its time has been done. Both only grow. */
 export interface Place {
   /** Executed since power-on, by all processors. */
   readonly instructions: number;
@@ -162,7 +162,7 @@ export class OutsideInput {
     return this.#replay === null ? Number.POSITIVE_INFINITY : this.#replay.maxInstructions;
   }
 
-  /** Applies what is there. Called between slices, before what is due. */
+  /** Applies what is there. Called between slices, when nothing is due. */
   apply(): Applied {
     this.#signalled = false;
     return this.#replay === null ? this.#applyOutside() : this.#applyReplay(this.#replay);

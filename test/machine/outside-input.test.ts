@@ -138,6 +138,77 @@ describe("a recorded run", () => {
   });
 });
 
+describe("what is due when a machine comes to a place is done before its input comes", () => {
+  /** Idle guests; events of the clock and frames are noted in their order. */
+  function setUp(atDue: (run: Run, wake: () => void) => void) {
+    const run = new Run([g.halt]);
+    const order: string[] = [];
+    let frames = 0;
+    const source: FrameSource = {
+      onFrames() {},
+      next: () => (frames-- > 0 ? { frame: Uint8Array.of(1), work: COMPLETE } : null),
+    };
+    const port: NetworkPort = { hasRoom: true, receive: () => order.push("frame") > 0 };
+    run.machine.outside.connect(port, source);
+    const { clock } = run.machine.platform;
+    const due = clock.timer("due", () => {
+      order.push("due");
+      atDue(run, () => {
+        frames = 1;
+        source.onFrames();
+      });
+    });
+    due.arm(3_000_000);
+    clock.timer("end", () => run.machine.stop()).arm(5_000_000);
+    return { run, order };
+  }
+
+  test("a frame that a device's work has brought about", async () => {
+    const answered = (_: Run, wake: () => void) => wake();
+    const first = setUp(answered);
+    expect(await first.run.machine.run()).toEqual({ kind: "stopped" });
+    expect(first.order).toEqual(["due", "frame"]);
+
+    const second = setUp(() => {});
+    second.run.machine.outside.replay = new Notes(first.run.notes, first.run.place);
+    await second.run.machine.run();
+    expect(second.order).toEqual(first.order);
+    expect(second.run.place).toEqual(first.run.place);
+  });
+
+  test("a frame and a movement of time at the same place", async () => {
+    const first = setUp((_, wake) => wake());
+    expect(await first.run.machine.run({ pacing: new HostClock() })).toEqual({ kind: "stopped" });
+    const second = setUp(() => {});
+    second.run.machine.outside.replay = new Notes(first.run.notes, first.run.place);
+    await second.run.machine.run();
+    expect(second.order).toEqual(["due", "frame"]);
+    expect(second.run.place).toEqual(first.run.place);
+  });
+
+  test("the end of the run", async () => {
+    const first = setUp((run) => run.machine.stop());
+    expect(await first.run.machine.run()).toEqual({ kind: "stopped" });
+    const second = setUp(() => {});
+    second.run.machine.outside.replay = new Notes(first.run.notes, first.run.place);
+    expect(await second.run.machine.run()).toEqual({ kind: "replayed" });
+    expect(second.order).toEqual(["due"]);
+  });
+
+  test("what is looked at when the host's event loop has its turn", async () => {
+    const run = new Run([g.spin(1 << 22), g.forever]);
+    const { clock } = run.machine.platform;
+    const tick = clock.timer("tick", () => tick.arm(clock.now() + 100_000));
+    tick.arm(100_000);
+    const late: number[] = [];
+    const onYield = async () => {
+      if (clock.nextDeadline()! <= clock.now()) late.push(clock.now());
+    };
+    await run.machine.run({ maxInstructions: 20_000_000, onYield });
+    expect(late).toEqual([]);
+  });
+});
+
 test("no recording moves time over a deadline", async () => {
   // The 8254's counter 0 as a rate generator, with a tick every 55 ms.
   const parts = [[0xb0, 0x34, 0xe6, 0x43, 0x30, 0xc0, 0xe6, 0x40, 0xe6, 0x40], g.spin(1 << 20), g.forever];

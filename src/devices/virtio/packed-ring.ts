@@ -27,6 +27,8 @@ export class PackedRing implements Ring {
   readonly #s = {
     /** Position of the next descriptor that the device takes. */
     taken: 0,
+    /** The one behind all that were ever taken: beyond `taken` if some were put back. */
+    reached: 0,
     /** Position of the next used descriptor that it writes, and that at the last decision about an interrupt. */
     given: 0,
     told: 0,
@@ -82,6 +84,7 @@ export class PackedRing implements Ring {
       else builder.add(address, length, flags);
       if ((flags & DESCRIPTOR.NEXT) !== 0) continue;
       this.#s.taken = this.#advance(taken, slots);
+      if (this.#s.reached === taken) this.#s.reached = this.#s.taken;
       return new Chain(builder, id, slots);
     }
   }
@@ -130,9 +133,10 @@ export class PackedRing implements Ring {
 
   askForNotification(wanted: boolean): void {
     const { device, eventIndex } = this.#options;
-    const { taken } = this.#s;
+    // The driver is already past what was put back.
+    const { reached } = this.#s;
     if (wanted && eventIndex) {
-      const offset = (taken % this.size) | (this.#wrap(taken) ? WRAP : 0);
+      const offset = (reached % this.size) | (this.#wrap(reached) ? WRAP : 0);
       this.#memory.write16(device + EVENT.OFFSET, offset);
       this.#memory.write16(device + EVENT.FLAGS, EVENT_FLAGS.DESC);
     } else {

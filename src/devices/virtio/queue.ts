@@ -39,7 +39,10 @@ export interface Ring {
   give(chain: Chain, written: number): void;
   /** Whether the driver wants an interrupt for what was given since the last call. */
   wantsInterrupt(): boolean;
-  /** Asks to be notified of the next request, or not to be: a hint that the driver may overlook (2.7.10, 2.8.10). */
+  /**
+   * Asks to be notified of the next request behind all that were taken, those that were put back among them; or not to be
+   * notified. It is a hint that the driver may overlook (2.7.10, 2.8.10).
+   */
   askForNotification(wanted: boolean): void;
   save(): DeviceState;
   restore(state: DeviceState): void;

@@ -21,6 +21,8 @@ export class SplitRing implements Ring {
   readonly #s = {
     /** Index of the next available entry that the device takes, 16 bits. */
     taken: 0,
+    /** The one behind all that were ever taken: more than `taken` if some were put back. */
+    reached: 0,
     /** Index of the next used entry that it gives, and that at the last decision about an interrupt. */
     given: 0,
     told: 0,
@@ -58,6 +60,7 @@ export class SplitRing implements Ring {
     const head = this.#memory.read16(driver + 4 + 2 * (taken & (size - 1)));
     if (head >= size) throw new DriverError("a descriptor outside the queue");
     this.#s.taken = (taken + 1) & 0xffff;
+    if (this.#s.reached === taken) this.#s.reached = this.#s.taken;
     return this.#chain(head);
   }
 
@@ -122,7 +125,8 @@ export class SplitRing implements Ring {
     const s = this.#s;
     const { size, device, eventIndex } = this.#options;
     if (eventIndex) {
-      if (wanted) this.#memory.write16(device + 4 + 8 * size, s.taken);
+      // The driver is already past what was put back.
+      if (wanted) this.#memory.write16(device + 4 + 8 * size, s.reached);
     } else if (s.quiet === wanted) {
       s.quiet = !wanted;
       this.#memory.write16(device, wanted ? 0 : USED_NO_NOTIFY);

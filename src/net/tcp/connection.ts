@@ -24,6 +24,9 @@ const TIME_WAIT_MS = 10_000;
 /** How long a connection without a user waits for the peer's FIN. */
 const ORPHAN_MS = 60_000;
 
+/** How long a connection may take to open: no less than all retransmissions of its SYN take, and as long if none could be sent. */
+const OPENING_MS = 300_000;
+
 const NOBODY: TcpUser = { opened() {}, data() {}, ended() {}, drained() {}, closed() {} };
 
 export class TcpConnection {
@@ -84,6 +87,7 @@ export class TcpConnection {
   connect(user: TcpUser): void {
     this.#user = user;
     this.#state = "SYN-SENT";
+    this.#expiry.arm(OPENING_MS);
     this.#ready();
   }
 
@@ -292,6 +296,7 @@ export class TcpConnection {
     const own = this.#environment.maximumSegmentSize;
     const peer = Math.max(this.#peerSegment ?? DEFAULT_SEGMENT, LEAST_SEGMENT);
     this.#state = this.#ending ? "FIN-WAIT-1" : "ESTABLISHED";
+    this.#expiry.disarm();
     const segment = Math.min(own, peer);
     this.#receiver.open(this.#scales ? WINDOW_SCALE : 0, segment);
     this.#sender.open(segment, window, this.#peerInitial, acknowledgment);

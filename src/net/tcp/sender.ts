@@ -18,6 +18,8 @@ const MOST_RETRANSMISSIONS = 10;
 const MOST_SYN_RETRANSMISSIONS = 90;
 const MOST_SYN_TIMEOUT_MS = 2000;
 const SYN_JITTER_MS = 1000;
+/** Segments in one frame: devices cut up no more (segmentation.ts of virtio). */
+const MOST_SEGMENTS = 256;
 
 export interface SendPlan {
   readonly sequence: number;
@@ -46,7 +48,7 @@ export class TcpSender {
   readonly #persist: NetworkTimer;
   readonly #timers: TimerQueue;
   readonly #events: SenderEvents;
-  readonly #largest: number;
+  #largest: number;
   #segment = 536;
   #congestion = new Congestion(536);
   /** SND.UNA, SND.NXT, and the highest SND.NXT there ever was. */
@@ -113,6 +115,7 @@ export class TcpSender {
   open(segment: number, window: number, sequence: number, acknowledgment: number): void {
     this.#open = true;
     this.#segment = segment;
+    this.#largest = Math.min(this.#largest, MOST_SEGMENTS * segment);
     this.#congestion = new Congestion(segment);
     this.#setWindow(window, sequence, acknowledgment);
     this.#events.ready();

@@ -14,6 +14,8 @@ import type { HostForward } from "./options.ts";
 /** Clients of forwarded UDP ports at once; the one that was silent for longest goes. */
 const MOST_CLIENTS = 512;
 const IDLE_MS = 120_000;
+/** Bytes that the host's kernel has not taken; answers on top are lost. */
+const MOST_QUEUED = 1 << 20;
 
 /** Ports of 10.0.2.2 that connections to the guest come from (RFC 6335, 6). */
 const FIRST_PORT = 49_152;
@@ -136,6 +138,8 @@ export class HostForwards {
         socket.on("error", () => {});
         const guest = { address: forward.guestAddress, port: forward.guestPort };
         socket.on("message", (data, { address, port }) => {
+          // RFC 768: whoever sends from port 0 wants no answer, and the host could send none.
+          if (port === 0) return;
           const client = this.#client(socket, guest, address, port);
           this.#events.deliver({ source: { address: HOST, port: client.port }, destination: guest, data });
         });
@@ -178,6 +182,7 @@ export class HostForwards {
     if (client === undefined || destination.address !== HOST) return false;
     if (client.guest.address !== source.address || client.guest.port !== source.port) return false;
     client.timer.arm(IDLE_MS);
+    if (client.socket.getSendQueueSize() > MOST_QUEUED) return true;
     client.socket.send(data.slice(), client.hostPort, client.address, () => {});
     return true;
   }

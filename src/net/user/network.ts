@@ -26,7 +26,7 @@ import type { TcpConnection } from "../tcp/connection.ts";
 import type { TcpUser } from "../tcp/interfaces.ts";
 import { TcpLayer } from "../tcp/layer.ts";
 import { TCP } from "../tcp/segment.ts";
-import { TimerQueue } from "../timers.ts";
+import { type NetworkTimer, TimerQueue } from "../timers.ts";
 import { type Datagram, parseUdp } from "../udp.ts";
 import {
   DNS_MAC,
@@ -52,6 +52,8 @@ import { UdpNat } from "./udp-nat.ts";
 
 /** The longest frame that network devices carry (network-link.ts). */
 const LONGEST_FRAME = 65_550;
+/** As often as ARP may ask (neighbors.ts). */
+const ASK_AGAIN_MS = 1000;
 const randomNumber = (): number => randomBytes(4).readUInt32LE();
 
 export class UserNetwork implements NetworkBackend {
@@ -76,6 +78,8 @@ export class UserNetwork implements NetworkBackend {
   readonly #ready = new Set<TcpConnection>();
   /** Those that wait for the guest's Ethernet address. */
   readonly #unresolved = new Set<TcpConnection>();
+  /** A guest that starts, or has no driver yet, does not hear the first question. */
+  readonly #askAgain: NetworkTimer;
   readonly #frame = new Uint8Array(TCP_AT + TCP.HEADER + 40 + LARGEST_PAYLOAD);
   #bound: readonly HostForward[] = [];
   /** `next` has given null, and nothing has come since. */
@@ -98,6 +102,7 @@ export class UserNetwork implements NetworkBackend {
     const maximumSegmentSize = mtu - IPV4.HEADER - TCP.HEADER;
     this.malformed = new MalformedCounts(log);
     this.#timers = new TimerQueue(clock);
+    this.#askAgain = this.#timers.timer(() => this.#resolved());
     this.#reassembly = new Reassembly(this.#timers);
     this.#output = new Output(
       mtu,
@@ -121,6 +126,7 @@ export class UserNetwork implements NetworkBackend {
       gone: (connection) => {
         this.#ready.delete(connection);
         this.#unresolved.delete(connection);
+        if (this.#unresolved.size === 0) this.#askAgain.disarm();
       },
       send: (local, remote, segment) => this.#output.tcp(local, remote, segment),
       offered: (connection, packet) => this.#offered(connection, packet),
@@ -212,7 +218,9 @@ export class UserNetwork implements NetworkBackend {
     this.onFrames();
   }
 
+  /** Some address is known now, or is to be asked for again. */
   #resolved(): void {
+    this.#askAgain.disarm();
     for (const connection of this.#unresolved) this.#ready.add(connection);
     this.#unresolved.clear();
     this.#wake();
@@ -233,6 +241,7 @@ export class UserNetwork implements NetworkBackend {
       if (mac === undefined) {
         this.#unresolved.add(connection);
         this.#output.neighbors.ask(address);
+        if (!this.#askAgain.armed) this.#askAgain.arm(ASK_AGAIN_MS);
         continue;
       }
       const length = connection.emit(this.#frame, TCP_AT);

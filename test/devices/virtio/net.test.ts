@@ -210,6 +210,21 @@ describe.each(WAYS)("the device over %s with %s rings", (kind, rings_) => {
     expect(bytes.slice(12)).toEqual([...frame]);
   });
 
+  it("asks for the buffer behind those that do not suffice (2.7.10, 2.8.10)", () => {
+    const EVENT_IDX = 29;
+    build(word(F.MRG_RXBUF, EVENT_IDX));
+    device.receive(frameTo(MAC, 500, 7), COMPLETE);
+    supply([200, 200]);
+    // A driver that keeps to the event index notifies of its third buffer, if that is the one asked for.
+    const { memory } = rig;
+    const [ring] = rings;
+    const event = memory.read16(isPacked ? ring!.device : ring!.device + 4 + 8 * ring!.size);
+    expect(event).toBe(isPacked ? 0x8002 : 2);
+    if (isPacked) expect(memory.read16(ring!.device + 2)).toBe(2);
+    supply([200]);
+    expect(ring!.used()).toHaveLength(3);
+  });
+
   it("drops a frame that the driver's buffers can never hold, and goes on", () => {
     device.receive(frameTo(MAC, 1000), COMPLETE);
     device.receive(frameTo(MAC, 60), COMPLETE);

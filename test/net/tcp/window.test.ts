@@ -1,6 +1,10 @@
 /** Windows: of zero, silly ones, and acknowledgments that may wait (RFC 9293, 3.8.6). */
 import { describe, expect, test } from "vitest";
+import { MOST_SEGMENTS } from "../../../src/devices/virtio/segmentation.ts";
 import { FLAG } from "../../../src/net/tcp/segment.ts";
+import { TcpSender } from "../../../src/net/tcp/sender.ts";
+import { TimerQueue } from "../../../src/net/timers.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 import { connected, RawPeer, SEGMENT, type TestUser } from "./rig.ts";
 
 /** Writes until it is enough. */
@@ -180,4 +184,21 @@ describe("acknowledgments (3.8.6.3)", () => {
     peer.clock.advance(1000);
     expect(peer.take().filter(({ payload }) => payload.length === 0)).toEqual([]);
   });
+});
+
+test("no frame is more segments than devices cut it into", () => {
+  const clock = new VirtualClock();
+  const events = { ready() {}, failed() {}, random: () => 0 };
+  const sender = new TcpSender(0, 65_000, new TimerQueue(clock), events);
+  sender.plan();
+  sender.acknowledge(1, 1 << 20, 0, false);
+  sender.open(88, 1 << 20, 0, 1);
+  sender.append(new Uint8Array(500_000));
+  let longest = 0;
+  for (let plan = sender.plan(); plan !== null; plan = sender.plan()) {
+    longest = Math.max(longest, plan.length);
+    sender.acknowledge(plan.sequence + plan.length, 1 << 20, 0, true);
+  }
+  expect(sender.buffered).toBe(0);
+  expect(longest).toBe(88 * MOST_SEGMENTS);
 });

@@ -1,11 +1,12 @@
 /** The user network and real sockets of the host, with a guest within the test. */
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createSocket, Socket as UdpSocket } from "node:dgram";
 import dns from "node:dns";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { HOST_CLOCK } from "../../../src/net/clock.ts";
 import { type Endpoint, parseIpv4 } from "../../../src/net/ipv4-address.ts";
 import { FLAG, writeTcpHeader } from "../../../src/net/tcp/segment.ts";
+import type { Datagram } from "../../../src/net/udp.ts";
 import { DNS_SERVER, GUEST, HOST } from "../../../src/net/user/addresses.ts";
 import { UserNetwork } from "../../../src/net/user/network.ts";
 import { parseHostForward, type UserNetworkOptions } from "../../../src/net/user/options.ts";
@@ -338,6 +339,21 @@ describe("hostfwd", () => {
     }
     await until(() => answers.filter(Boolean).length === 20);
     expect(answers).toEqual(clients.map((_, i) => `answer to question ${i} from true`));
+  });
+
+  test("UDP: a sender without a port gets nothing, and the guest nothing of it", async () => {
+    const bind = vi.spyOn(UdpSocket.prototype, "bind");
+    cleanup.push(() => bind.mockRestore());
+    const { guest } = await setUp(forward("udp:127.0.0.1:0-:5353"));
+    const forwarded = bind.mock.contexts[0] as UdpSocket;
+    // RFC 768: a source port of 0 is no port. Hosts let such datagrams in.
+    forwarded.emit("message", Buffer.from("nobody"), { address: "127.0.0.1", port: 0 });
+    const { socket } = await bindUdp();
+    socket.send("somebody", forwarded.address().port, "127.0.0.1");
+    await until(() => guest.datagrams.length > 0);
+    const [{ source, destination, data }] = guest.datagrams as [Datagram];
+    expect(text(data)).toBe("somebody");
+    guest.udp({ source: destination, destination: source, data });
   });
 
   test("a port in use, an address of another host: one line, and nothing stays open", async () => {

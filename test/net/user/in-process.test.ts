@@ -183,3 +183,30 @@ describe("load", () => {
     expect(campaign()).toEqual(first);
   });
 });
+
+describe("a guest that is not there yet", () => {
+  test("is asked for again, and reached once it answers", () => {
+    const { network, guest, run } = setUp();
+    guest.answersArp = false;
+    const connection = network.connectToGuest(80);
+    run(5000);
+    expect(guest.users).toHaveLength(0);
+    guest.answersArp = true;
+    run(2000);
+    expect(guest.users).toHaveLength(1);
+    expect(connection.state).toBe("ESTABLISHED");
+  });
+
+  test("is not waited for without end", () => {
+    const { clock, network } = setUp();
+    const reasons: string[] = [];
+    network.connectToGuest(80).onClose = (reason) => reasons.push(reason);
+    while (network.next() !== null);
+    for (let second = 0; second < 600; second++) {
+      clock.advance(1000);
+      while (network.next() !== null);
+    }
+    expect(reasons).toEqual(["timeout"]);
+    expect(network.counts).toMatchObject({ connections: 0, pending: 0, timers: 0 });
+  });
+});

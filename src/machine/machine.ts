@@ -162,6 +162,7 @@ export class Machine {
       sendBreak: () => console.receiveBreak(),
       moveTime: (to) => this.#moveTime(to),
       deadline: () => this.platform.clock.nextDeadline() ?? Number.POSITIVE_INFINITY,
+      runDue: () => this.platform.clock.runDue(),
     });
     this.networks.forEach((port, i) => {
       this.outside.connect(port, options.networks?.[i]?.source ?? null);

@@ -60,6 +60,8 @@ export interface InputTarget {
   moveTime(to: number): void;
   /** Virtual time of the next event, `Infinity` if there is none. */
   deadline(): number;
+  /** Carries out what is due now, and what that makes due. */
+  runDue(): void;
 }
 
 /** Timers of Node.js hold no more, ms: 24 days. */
@@ -162,7 +164,10 @@ export class OutsideInput {
     return this.#replay === null ? Number.POSITIVE_INFINITY : this.#replay.maxInstructions;
   }
 
-  /** Applies what is there. Called between slices, before what is due. */
+  /**
+   * Applies what is there. Called between slices. What is due at this place comes before each input: the place alone could
+   * not say whether a frame came before the guest's own had left or is the answer to it.
+   */
   apply(): Applied {
     this.#signalled = false;
     return this.#replay === null ? this.#applyOutside() : this.#applyReplay(this.#replay);
@@ -171,14 +176,19 @@ export class OutsideInput {
   #applyOutside(): Applied {
     let applied: Applied = "nothing";
     if (this.#typed.length > 0) {
-      for (const input of this.#typed.splice(0)) this.#enter(input);
+      for (const input of this.#typed.splice(0)) {
+        this.#target.runDue();
+        this.#enter(input);
+      }
       applied = "input";
     }
     for (let device = 0; device < this.#sources.length; device++) {
       const source = this.#sources[device]!;
       if (source === null) continue;
       const port = this.#ports[device]!;
-      while (port.hasRoom) {
+      for (;;) {
+        this.#target.runDue();
+        if (!port.hasRoom) break;
         const outgoing = source.next();
         if (outgoing === null) break;
         this.#enter({ kind: "frame", device, frame: outgoing.frame, work: outgoing.work });
@@ -200,6 +210,7 @@ export class OutsideInput {
         return "end";
       }
       if (instructions < next.instructions || time < next.time) return applied;
+      this.#target.runDue();
       if (replay.over) return "end";
       const input = replay.take();
       if (input === null) continue;

@@ -201,6 +201,7 @@ describe("frames", () => {
       sendBreak() {},
       moveTime() {},
       deadline: () => Number.POSITIVE_INFINITY,
+      runDue() {},
     });
     outside.connect(port, source);
     return { outside, taken, source, asked: () => next };
@@ -212,6 +213,43 @@ describe("frames", () => {
     expect(taken).toEqual([0, 1, 2]);
     expect(asked()).toBe(3);
     expect(outside.apply()).toBe("nothing");
+  });
+
+  /** A guest whose frame is due to leave; the other end answers each at once. What happens in order. */
+  function answering(replay: InputReplay | null) {
+    const place = { instructions: 7, time: 8 };
+    const order: string[] = [];
+    const notes: Noted[] = [];
+    let due = true;
+    let answers = 0;
+    const outside = new OutsideInput({
+      place,
+      type() {},
+      sendBreak() {},
+      moveTime() {},
+      deadline: () => (due ? place.time : Number.POSITIVE_INFINITY),
+      runDue() {
+        if (!due) return;
+        due = false;
+        answers++;
+        order.push("sent");
+      },
+    });
+    const receive = () => order.push("received") > 0;
+    const next = () => (answers-- > 0 ? { frame: Uint8Array.of(1), work: COMPLETE } : null);
+    outside.connect({ hasRoom: true, receive }, replay === null ? { onFrames() {}, next } : null);
+    outside.onInput = (at, input) => notes.push({ place: at, input });
+    if (replay !== null) outside.replay = replay;
+    return { outside, order, notes };
+  }
+
+  test("that answer what is due at the same place come after it, in a replay too", () => {
+    const first = answering(null);
+    expect(first.outside.apply()).toBe("input");
+    expect(first.order).toEqual(["sent", "received"]);
+    const again = answering(new Notes(first.notes, { instructions: 7, time: 8 }));
+    expect(again.outside.apply()).toBe("end");
+    expect(again.order).toEqual(["sent", "received"]);
   });
 
   test("that come while the machine waits end the waiting, also if they came just before", async () => {

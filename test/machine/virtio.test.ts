@@ -76,5 +76,6 @@ test("what is typed goes to the serial console until a driver runs the virtio on
   const machine = new Machine({ memory: 16 << 20, virtioConsole: "pci" });
   const waiting = () => machine.platform.console.save() as { line: number[] };
   machine.type(Uint8Array.of(65));
+  machine.outside.apply();
   expect(waiting().line).toEqual([65]);
 });

@@ -1,6 +1,6 @@
 /** The kernel's stack against a peer that breaks every rule: it answers as the RFCs say, and it lives. */
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { buildImage } from "../../src/build/index.ts";
 import { Random } from "../random.ts";
 import { Cable, Guest } from "./net-guest.ts";
@@ -10,7 +10,7 @@ const GUEST_MAC = Buffer.from("525400000002", "hex");
 const PEER_MAC = Buffer.from("525400000001", "hex");
 const GUEST = Buffer.from([10, 0, 2, 15]);
 const PEER = Buffer.from([10, 0, 2, 2]);
-const [SYN, RST, PSH, ACK] = [2, 4, 8, 16];
+const [FIN, SYN, RST, PSH, ACK] = [1, 2, 4, 8, 16];
 const PORT = 6379;
 
 /** RFC 1071. */
@@ -131,38 +131,181 @@ function mutate(random: Random, frame: Buffer): Buffer {
   return bytes;
 }
 
-test.skipIf(!hasTools || !hasQemu)(
-  "after 1,000 malformed frames the kernel answers as before",
-  { timeout: 180_000 },
-  async () => {
-    const { image } = await buildImage({ link: "ukl", net: true, inputs: [join(apps, "keyvalue.c")] });
-    const cable = new Cable();
-    const guest = new Guest(image, await cable.plug(), "ip=10.0.2.15/24,gw=10.0.2.2");
-    try {
-      await guest.shows("listening on port");
-      cable.send(arp(1));
-      await cable.frame((frame) => frame.readUInt16BE(12) === 0x0806 && frame[21] === 2);
+interface Arrived {
+  readonly sequence: number;
+  readonly acknowledgment: number;
+  readonly flags: number;
+  readonly data: string;
+}
 
-      /** One command on a connection of its own, with the handshake of RFC 9293 figure 6. */
-      const command = async (from: number): Promise<string> => {
-        const next = async () => {
-          const frame = await cable.frame((candidate) => segment(candidate, from) !== null);
-          return segment(frame, from)!;
-        };
-        cable.send(tcp({ from, to: PORT, sequence: 1000, flags: SYN }));
-        const accepted = await next();
-        expect([accepted.flags, accepted.acknowledgment]).toEqual([SYN | ACK, 1001]);
-        const ours = { from, to: PORT, acknowledgment: accepted.sequence + 1 };
-        cable.send(tcp({ ...ours, sequence: 1001, flags: ACK }));
-        /* Out of order, and a piece twice. */
-        cable.send(tcp({ ...ours, sequence: 1006, flags: ACK | PSH, data: "hello\r\n" }));
-        cable.send(tcp({ ...ours, sequence: 1001, flags: ACK | PSH, data: "ECHO hel" }));
-        let answer = await next();
-        while (answer.data === "") answer = await next();
-        cable.send(tcp({ ...ours, sequence: 1013, flags: RST }));
-        return answer.data;
-      };
-      expect(await command(40_000)).toBe("$5\r\nhello\r\n");
+/** A connection to the server, made by hand: RFC 9293 figure 6. */
+class Connection {
+  sequence = 1000;
+  /** What was received is acknowledged up to here. */
+  acknowledgment = 0;
+  readonly #cable: Cable;
+  readonly #from: number;
+
+  constructor(cable: Cable, from: number) {
+    this.#cable = cable;
+    this.#from = from;
+  }
+
+  /** The next segment with data, SYN, FIN or RST, or any at all. */
+  async next(any = false): Promise<Arrived> {
+    const wanted = (frame: Buffer): boolean => {
+      const found = segment(frame, this.#from);
+      return found !== null && (any || found.data !== "" || (found.flags & (SYN | FIN | RST)) !== 0);
+    };
+    return segment(await this.#cable.frame(wanted), this.#from)!;
+  }
+
+  send(flags: number, data = "", offset = 0, window = 60_000): void {
+    const { acknowledgment } = this;
+    const sequence = this.sequence + offset;
+    this.#cable.send(tcp({ from: this.#from, to: PORT, sequence, acknowledgment, flags, window, data }));
+  }
+
+  async open(): Promise<void> {
+    this.send(SYN);
+    const accepted = await this.next();
+    expect([accepted.flags, accepted.acknowledgment]).toEqual([SYN | ACK, 1001]);
+    this.sequence = 1001;
+    this.acknowledgment = accepted.sequence + 1;
+    this.send(ACK);
+  }
+}
+
+/** The key-value server with a cable to this test. */
+async function withServer(run: (cable: Cable) => Promise<void>): Promise<void> {
+  const { image } = await buildImage({ link: "ukl", net: true, inputs: [join(apps, "keyvalue.c")] });
+  const cable = new Cable();
+  const guest = new Guest(image, await cable.plug(), "ip=10.0.2.15/24,gw=10.0.2.2");
+  try {
+    await guest.shows("listening on port");
+    cable.send(arp(1));
+    await cable.frame((frame) => frame.readUInt16BE(12) === 0x0806 && frame[21] === 2);
+    await run(cable);
+    expect(guest.console).not.toContain("panic");
+  } finally {
+    await guest.end();
+    cable.unplug();
+  }
+}
+
+/** An answer to a command whose pieces come out of order, one of them twice. */
+async function command(cable: Cable, from: number): Promise<string> {
+  const connection = new Connection(cable, from);
+  await connection.open();
+  connection.send(ACK | PSH, "hello\r\n", 5);
+  connection.send(ACK | PSH, "ECHO hel");
+  const answer = await connection.next();
+  connection.send(RST, "", 12);
+  return answer.data;
+}
+
+const suite = describe.skipIf(!hasTools || !hasQemu);
+
+suite("TCP of the kernel (needs gcc and qemu-system-x86_64)", () => {
+  test("what is not acknowledged is sent again, after longer and longer times", { timeout: 60_000 }, () =>
+    withServer(async (cable) => {
+      const connection = new Connection(cable, 43_000);
+      await connection.open();
+      connection.send(ACK | PSH, "PING\r\n");
+      const first = await connection.next();
+      expect(first.data).toBe("+PONG\r\n");
+      const times: number[] = [performance.now()];
+      for (let i = 0; i < 3; i++) {
+        expect(await connection.next()).toMatchObject({ data: "+PONG\r\n", sequence: first.sequence });
+        times.push(performance.now());
+      }
+      const [short, , long] = times.slice(1).map((time, i) => time - times[i]!);
+      expect(long!).toBeGreaterThan(short!);
+      connection.sequence += 6;
+      connection.acknowledgment += 7;
+      connection.send(ACK);
+      connection.send(ACK | PSH, "ECHO b\r\n");
+      expect((await connection.next()).data).toBe("$1\r\nb\r\n");
+    }),
+  );
+
+  test("duplicate acknowledgments bring the missing segment again", { timeout: 60_000 }, () =>
+    withServer(async (cable) => {
+      const connection = new Connection(cable, 43_001);
+      await connection.open();
+      for (let i = 0; i < 12; i++) {
+        connection.send(ACK | PSH, "PING\r\n".repeat(240));
+        connection.sequence += 1440;
+      }
+      const first = await connection.next();
+      for (let i = 0; i < 3; i++) await connection.next();
+      for (let i = 0; i < 4; i++) connection.send(ACK);
+      let again = await connection.next();
+      while (again.sequence !== first.sequence) again = await connection.next();
+      expect(again.data).toBe(first.data);
+    }),
+  );
+
+  test("a closed window is probed, and used when it opens", { timeout: 60_000 }, () =>
+    withServer(async (cable) => {
+      const connection = new Connection(cable, 43_002);
+      await connection.open();
+      connection.send(ACK | PSH, "PING\r\n", 0, 0);
+      connection.sequence += 6;
+      /* Acknowledgments of the command first, then questions without data. */
+      for (let i = 0; i < 3; i++) {
+        const probe = await connection.next(true);
+        expect(probe.data).toBe("");
+        if (probe.acknowledgment === connection.sequence) connection.send(ACK, "", 0, 0);
+      }
+      connection.send(ACK, "", 0, 3);
+      let text = (await connection.next()).data;
+      expect(text).toBe("+PO");
+      connection.acknowledgment += 3;
+      connection.send(ACK);
+      text += (await connection.next()).data;
+      expect(text).toBe("+PONG\r\n");
+    }),
+  );
+
+  test("a FIN ends one direction, the other goes on; then both are over", { timeout: 60_000 }, () =>
+    withServer(async (cable) => {
+      const connection = new Connection(cable, 43_003);
+      await connection.open();
+      connection.send(ACK | PSH | FIN, "PING\r\n");
+      connection.sequence += 7;
+      let last = await connection.next();
+      expect(last.data).toBe("+PONG\r\n");
+      connection.acknowledgment += 7;
+      connection.send(ACK);
+      while ((last.flags & FIN) === 0) last = await connection.next();
+      expect([last.sequence, last.acknowledgment]).toEqual([connection.acknowledgment, connection.sequence]);
+      connection.acknowledgment++;
+      connection.send(ACK);
+      /* Nothing is left of it: who goes on is refused. */
+      connection.send(ACK | PSH, "PING\r\n");
+      expect((await connection.next()).flags & RST).toBe(RST);
+    }),
+  );
+
+  test("a reset counts only with the next sequence number (RFC 5961)", { timeout: 60_000 }, () =>
+    withServer(async (cable) => {
+      const connection = new Connection(cable, 43_004);
+      await connection.open();
+      connection.send(RST, "", 100);
+      expect(await connection.next(true)).toMatchObject({ flags: ACK, acknowledgment: connection.sequence });
+      connection.send(ACK | PSH, "PING\r\n");
+      expect((await connection.next()).data).toBe("+PONG\r\n");
+      connection.sequence += 6;
+      connection.send(RST);
+      connection.send(ACK | PSH, "PING\r\n");
+      expect((await connection.next()).flags & RST).toBe(RST);
+    }),
+  );
+
+  test("after 1,000 malformed frames the kernel answers as before", { timeout: 180_000 }, () =>
+    withServer(async (cable) => {
+      expect(await command(cable, 40_000)).toBe("$5\r\nhello\r\n");
       cable.send(tcp({ from: 40_001, to: 81, sequence: 7, flags: SYN }));
       const refused = segment(await cable.frame((frame) => segment(frame, 40_001) !== null), 40_001);
       expect(refused).toMatchObject({ flags: RST | ACK, acknowledgment: 8, sequence: 0 });
@@ -197,11 +340,7 @@ test.skipIf(!hasTools || !hasQemu)(
         cable.send(echo((i + 1) / 100));
         await cable.frame(isEchoReply((i + 1) / 100));
       }
-      expect(await command(42_000)).toBe("$5\r\nhello\r\n");
-      expect(guest.console).not.toContain("panic");
-    } finally {
-      await guest.end();
-      cable.unplug();
-    }
-  },
-);
+      expect(await command(cable, 42_000)).toBe("$5\r\nhello\r\n");
+    }),
+  );
+});

@@ -62,11 +62,17 @@ class Client {
     let answered = 0;
     while (this.#received.length > 0) {
       const [next] = this.due;
-      if (next === undefined) return this.#fail(`expected no answer without a request, found ${bytes.length} bytes`);
-      const different = difference(next.answer, this.#received);
-      if (different !== null) return this.#fail(different);
-      if (this.#received.length < next.answer.bytes.length) break;
-      this.#received = this.#received.subarray(next.answer.bytes.length);
+      const wrong =
+        next === undefined
+          ? `expected no answer without a request, found ${this.#received.length} bytes`
+          : difference(next.answer, this.#received);
+      if (wrong !== null) {
+        this.#fail(wrong);
+        return;
+      }
+      const { length } = next!.answer.bytes;
+      if (this.#received.length < length) break;
+      this.#received = this.#received.subarray(length);
       this.due.shift();
       answered++;
     }
@@ -120,9 +126,11 @@ export class Load {
     this.#events.progress();
     if (this.#open < this.#clients.length) return;
     const { preparation } = this.#shape.kind;
-    if (preparation.length === 0) return this.#warmUp();
-    this.#phase = "preparing";
-    this.#clients[0]!.ask(preparation);
+    if (preparation.length === 0) this.#warmUp();
+    else {
+      this.#phase = "preparing";
+      this.#clients[0]!.ask(preparation);
+    }
   }
 
   #warmUp(): void {

@@ -111,7 +111,6 @@ export function difference({ bytes, date }: Answer, found: Uint8Array): string |
 const LONGEST_SHOWN = 40;
 
 function tell(expected: Uint8Array, found: Uint8Array, at: number): string {
-  const shown = (bytes: Uint8Array): string =>
-    JSON.stringify(textOf(bytes.subarray(at, at + LONGEST_SHOWN)));
+  const shown = (bytes: Uint8Array): string => JSON.stringify(textOf(bytes.subarray(at, at + LONGEST_SHOWN)));
   return `expected ${shown(expected)} at byte ${at}, found ${shown(found)}`;
 }

@@ -43,6 +43,8 @@ const LIMIT = { begin: 1e9, request: 2e6 } as const;
 const LISTENING = "listening on port ";
 /** Where system calls enter: include/entry.h and arch/ of the kernel. One past entry work begins at its dispatch. */
 const CALL_ENTRIES = ["entry_syscall", "entry_kml", "entry_zpoline", "entry_ukl", "dispatch_byp"];
+/** A console line without an end is kept in pieces. */
+const LONGEST_LINE = 200;
 const MAC = "52:54:00:12:34:56";
 
 type Counters = Omit<ServerCounts, "requests" | "assumed">;
@@ -67,7 +69,9 @@ class ServerRun {
   readonly #network: UserNetwork;
   readonly #load: Load;
   readonly #patience: ReturnType<Machine["platform"]["clock"]["timer"]>;
+  /** The console's line under way, and the last one. */
   #console = "";
+  #lastLine = "";
   #listens = false;
   #systemCalls = 0;
   #ringTransitions = 0;
@@ -135,7 +139,6 @@ class ServerRun {
 
   #consoleByte(byte: number): void {
     const letter = String.fromCharCode(byte);
-    // Only the line under way, and never more of it than can be told.
     if (letter === "\n" && !this.#listens && this.#console.startsWith(LISTENING)) {
       this.#listens = true;
       this.#soon(() => {
@@ -144,10 +147,9 @@ class ServerRun {
       });
     }
     if (letter === "\n") this.#lastLine = this.#console;
-    if (letter === "\n" || this.#console.length >= 200) this.#console = "";
+    if (letter === "\n" || this.#console.length >= LONGEST_LINE) this.#console = "";
     if (letter >= " ") this.#console += letter;
   }
-  #lastLine = "";
 
   /** Between two slices. */
   #soon(action: () => void): void {

@@ -50,8 +50,10 @@ export const images: Readonly<Record<string, BuildOptions>> = {
   "ringcost-shortcut.bin": ringcost({ link: "shortcut" }),
   "http-ring3.bin": http("ring3"),
   "http-ukl.bin": http("ukl"),
+  "http-ukl-byp.bin": http("ukl-byp"),
   "keyvalue-ring3.bin": keyvalue("ring3"),
   "keyvalue-ukl.bin": keyvalue("ukl"),
+  "keyvalue-ukl-byp.bin": keyvalue("ukl-byp"),
 };
 
 async function main(args: readonly string[]): Promise<void> {

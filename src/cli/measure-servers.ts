@@ -1,5 +1,5 @@
 /** What `ukl-emu measure --servers` does: which images, which loads. */
-import { measureServers, type ServerReport } from "../measure/servers/report.ts";
+import { loadName, measureServers, type ServerReport } from "../measure/servers/report.ts";
 import { REQUEST_KINDS, type RequestKind } from "../measure/servers/requests.ts";
 import { serverCsvReport, serverTextReport } from "../measure/servers/text.ts";
 import { UserError } from "./errors.ts";
@@ -55,8 +55,7 @@ function measure(options: ServerMeasureOptions, command: string): ServerReport {
     ...(cpu === undefined ? {} : { cpu }),
     onRow: (row, seconds, total) => {
       done++;
-      const load = `${row.connections} connections, pipeline ${row.pipeline}`;
-      say(`measured ${row.request}, ${load}, ${row.mode} in ${seconds.toFixed(1)} s (${done} of ${total})`);
+      say(`measured ${row.request}, ${loadName(row)}, ${row.mode} in ${seconds.toFixed(1)} s (${done} of ${total})`);
     },
   });
 }

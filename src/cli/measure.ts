@@ -51,7 +51,7 @@ function builder(yargs: Argv): Argv<MeasureArguments> {
       pipeline: text(
         "with --servers: requests that a client sends at once, e.g. 1,16, which it is unless given",
       ),
-      requests: text("with --servers: requests to measure, 2000 unless given"),
+      requests: text("with --servers: requests to measure, 4000 unless given"),
       "round-trip": text(
         "with --servers: what the wire takes there and back, e.g. 20us, which it is unless given",
       ),
@@ -140,7 +140,7 @@ export function serverMeasureOptions(given: MeasureArguments): ServerMeasureOpti
     ...common,
     connections: numbers("connections", [1, 50], MOST_CONNECTIONS),
     pipelines: numbers("pipeline", [1, 16], MOST_AT_ONCE),
-    requests: requests === undefined ? 2000 : wholeNumber("--requests", requests, MOST_REQUESTS),
+    requests: requests === undefined ? REQUESTS : wholeNumber("--requests", requests, MOST_REQUESTS),
     roundTrip: roundTrip === undefined ? 20_000 : parseRoundTrip(roundTrip),
   };
 }
@@ -149,6 +149,8 @@ export function serverMeasureOptions(given: MeasureArguments): ServerMeasureOpti
 const MOST_CONNECTIONS = 200;
 const MOST_AT_ONCE = 64;
 const MOST_REQUESTS = 1e6;
+/** Unless given: several rounds of all clients. */
+const REQUESTS = 4000;
 
 function wholeNumber(option: string, word: string, most: number): number {
   const value = /^\d{1,9}$/.test(word) ? Number(word) : 0;

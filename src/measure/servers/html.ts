@@ -1,6 +1,7 @@
 /** A report on servers as one page that needs nothing else: charts, with tables beside them. */
 import { chart, htmlPage } from "../html-page.ts";
 import { escapeHtml, htmlTable } from "../html-tables.ts";
+import { PUBLISHED_SERVER } from "../published.ts";
 import { MODE_MEANINGS } from "../report.ts";
 import { percent, roughly } from "../text-table.ts";
 import { type ServerPageData, serverPageMain } from "./page-script.ts";
@@ -81,6 +82,7 @@ function methodSection({ model, command, assumed, roundTrip, rows }: ServerRepor
           ]),
         )}</details>`;
   return `<section><h2>How it was measured</h2>
+<p>Published: ${escapeHtml(`${PUBLISHED_SERVER.what} = ${PUBLISHED_SERVER.value} (${PUBLISHED_SERVER.source})`)}.</p>
 <p>The server's image ran on ukl-emu, a deterministic x86-64 machine; clients within the same process asked it over its virtio network device, in the guest's time, and checked every byte of every answer. The same command gives the same figures, on every machine:</p>
 <pre>${escapeHtml(command)}</pre>
 <p>Clients answer at once. The wire takes ${roundTrip / 1000} us there and back, the network device its own time. Everything that the machine executed is counted, interrupts and the network among it; idle time is not among the cycles. Cycles and time are those of a model, ${escapeHtml(model.name)} (${escapeHtml(model.title)}, ${model.frequencyHz / 1e9} GHz).</p>

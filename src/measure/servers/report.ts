@@ -111,8 +111,8 @@ function countsOf(
     });
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
-    const load = `${kind.name}, ${connections} connections, pipeline ${pipeline}`;
-    throw new CampaignError(`${image.file}: ${load}: ${error.message}`);
+    const load = loadName({ connections, pipeline });
+    throw new CampaignError(`${image.file}: ${kind.name}, ${load}: ${error.message}`);
   }
 }
 

@@ -41,8 +41,8 @@ const PATIENCE_S = { begin: 30, answer: 2 } as const;
 /** A guest that computes for ever is given up. */
 const LIMIT = { begin: 1e9, request: 2e6 } as const;
 const LISTENING = "listening on port ";
-/** Where system calls enter: include/entry.h and arch/ of the kernel. One past entry work begins at its dispatch. */
-const CALL_ENTRIES = ["entry_syscall", "entry_kml", "entry_zpoline", "entry_ukl", "dispatch_byp"];
+/** What every system call passes once, by the way that it comes: arch/entry-*.S of the kernel. */
+const DISPATCHES = ["dispatch_syscall", "dispatch_kml", "dispatch_zpoline", "dispatch_ukl", "dispatch_byp"];
 /** A console line without an end is kept in pieces. */
 const LONGEST_LINE = 200;
 const MAC = "52:54:00:12:34:56";
@@ -126,9 +126,9 @@ class ServerRun {
   #watch(): void {
     const { processor } = this.#machine;
     const symbols = SymbolTable.load(this.#request.image);
-    for (const name of CALL_ENTRIES) {
-      const entry = symbols.byName(name);
-      if (entry !== undefined) processor.watch(entry.address, () => void this.#systemCalls++);
+    for (const name of DISPATCHES) {
+      const dispatch = symbols.byName(name);
+      if (dispatch !== undefined) processor.watch(dispatch.address, () => void this.#systemCalls++);
     }
     processor.observer = {
       transfer: (_cpu, _cause, from, to) => {

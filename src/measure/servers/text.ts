@@ -1,6 +1,7 @@
 /** A report on servers as aligned text, and as comma-separated values. */
 import { type Align, plainTable } from "../../debug/plain-table.ts";
 import { csvLines } from "../csv.ts";
+import { PUBLISHED_SERVER } from "../published.ts";
 import { MODE_MEANINGS } from "../report.ts";
 import { percent, roughly } from "../text-table.ts";
 import { REFERENCE_MODE, referenceOf, type ServerReport } from "./report.ts";
@@ -54,6 +55,8 @@ export async function serverTextReport(report: ServerReport): Promise<string> {
     "Servers under load, in the guest's time; cycles, instructions, system calls and changes of ring for each request",
     "",
     ...table,
+    "",
+    `published: ${PUBLISHED_SERVER.what} = ${PUBLISHED_SERVER.value} (${PUBLISHED_SERVER.source})`,
     "",
     "What is asked, and how the server is linked",
     "",

@@ -147,7 +147,7 @@ void ethernet_receive(struct packet *frame)
 	frame->data += sizeof(*header);
 	frame->size -= sizeof(*header);
 	if (header->type == be16(ETHERNET_IPV4))
-		ip_input(frame);
+		ip_input(frame, false);
 	else if (header->type == be16(ETHERNET_ARP))
 		arp_input(frame);
 }

@@ -67,7 +67,7 @@ bool transport_check(const struct packet *packet, u32 source, u32 destination, u
 void ethernet_output(struct packet *packet, u32 next_hop);
 
 /* net/ip.c, icmp.c. Output takes the packet in failure too. */
-void ip_input(struct packet *packet);
+void ip_input(struct packet *packet, bool local);	/* local: sent by this machine */
 long ip_output(struct packet *packet, u32 source, u32 destination, u8 protocol);
 u32 ip_source(u32 destination);		/* the address to send from; 0: no route */
 u32 ip_mtu(u32 destination);

@@ -10,7 +10,7 @@ static bool no_host(u32 address)
 	return !address || address >> 28 >= 14 || (network.address && address == (network.address | ~network.mask));
 }
 
-void ip_input(struct packet *packet)
+void ip_input(struct packet *packet, bool local)
 {
 	const struct ip_header *ip = (void *)packet->data;
 	u32 header = packet->size >= sizeof(*ip) ? (ip->version_length & 15) * 4U : 0;
@@ -19,6 +19,9 @@ void ip_input(struct packet *packet)
 	    be16(ip->fragment) & IP_FRAGMENT)
 		return;
 	u32 source = be32(ip->source), destination = be32(ip->destination);
+	/* This machine's own addresses do not come from outside (RFC 1122 3.2.1.3). */
+	if (!local && (is_own(source) || destination >> 24 == 127))
+		return;
 	packet->data += header;
 	packet->size = be16(ip->size) - header;
 	if (ip->protocol == IP_UDP)

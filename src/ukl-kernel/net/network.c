@@ -73,7 +73,7 @@ static void loopback_poll(void)
 		struct packet *packet = list_entry(loopback.next, struct packet, link);
 		list_remove(&packet->link);
 		loopback_count--;
-		ip_input(packet);
+		ip_input(packet, true);
 		packet_free(packet);
 	}
 }

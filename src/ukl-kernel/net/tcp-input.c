@@ -71,7 +71,7 @@ static bool acknowledge(struct socket *s, const struct segment *segment)
 	if (before(s->snd_wl1, segment->sequence) ||
 	    (s->snd_wl1 == segment->sequence && !before(acknowledgment, s->snd_wl2))) {
 		if (!s->snd_wnd) {
-			s->retries = 0;			/* the peer lives */
+			s->retries = s->open ? 0 : s->retries;	/* the peer lives; an orphan does not wait for ever */
 			if (window)
 				s->snd_nxt = s->snd_una;	/* what was under way may have been thrown away */
 		}
@@ -226,7 +226,7 @@ static void synchronized_input(struct socket *s, struct segment *segment)
 		tcp_acknowledge(s);
 		return;
 	}
-	if (s->keep_alive && s->state != TCP_TIME_WAIT)
+	if (s->keep_alive && s->open && s->state != TCP_TIME_WAIT)
 		s->other_at = time_now() + 7200 * NS_PER_SECOND;
 	if (!acknowledge(s, segment))
 		return;

@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BuildOptions, buildImage } from "../src/build/index.ts";
+import { type BuildOptions, buildImage, type LinkMode } from "../src/build/index.ts";
 
 /** First line of `gcc --version` of the compiler behind the committed images: Debian 12's. */
 export const toolchain = "gcc (Debian 12.2.0-14+deb12u1) 12.2.0";
@@ -20,6 +20,13 @@ const ringcost = (options: Omit<BuildOptions, "inputs">): BuildOptions => ({
   inputs: [application("ringcost")],
   ...options,
 });
+
+/** The servers that `ukl-emu measure --servers` asks. */
+const http = (link: LinkMode): BuildOptions => ({
+  ...{ inputs: [application("http")], link, net: true },
+  extraFiles: [{ host: join(import.meta.dirname, "http-index.html"), guest: "/www/index.html" }],
+});
+const keyvalue = (link: LinkMode): BuildOptions => ({ inputs: [application("keyvalue")], link, net: true });
 
 /** What is built how, by file name. */
 export const images: Readonly<Record<string, BuildOptions>> = {
@@ -41,6 +48,12 @@ export const images: Readonly<Record<string, BuildOptions>> = {
   "ringcost-ukl-ret.bin": ringcost({ link: "ukl", return: "ret" }),
   "ringcost-ukl-byp.bin": ringcost({ link: "ukl-byp" }),
   "ringcost-shortcut.bin": ringcost({ link: "shortcut" }),
+  "http-ring3.bin": http("ring3"),
+  "http-ukl.bin": http("ukl"),
+  "http-ukl-byp.bin": http("ukl-byp"),
+  "keyvalue-ring3.bin": keyvalue("ring3"),
+  "keyvalue-ukl.bin": keyvalue("ukl"),
+  "keyvalue-ukl-byp.bin": keyvalue("ukl-byp"),
 };
 
 async function main(args: readonly string[]): Promise<void> {

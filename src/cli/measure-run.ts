@@ -1,6 +1,5 @@
 /** What `ukl-emu measure` does: which images, which symbols, which output. */
-import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { ImageError } from "../boot/index.ts";
 import { CpuModelError } from "../cpu/cpuid/index.ts";
 import { type Sym, SymbolError, SymbolTable } from "../debug/symbols.ts";
@@ -13,14 +12,14 @@ import { CALL_MEANINGS, PAYLOADS, type Report } from "../measure/report.ts";
 import { EMPTY_PAIR, rowsOf } from "../measure/statistics.ts";
 import { textReport } from "../measure/text-table.ts";
 import { TimingModelError } from "../timing/index.ts";
-import { systemErrorText, UserError } from "./errors.ts";
+import { UserError } from "./errors.ts";
 import { ExitCode } from "./exit-codes.ts";
-import { openOutputs, readInput } from "./files.ts";
+import { readInput } from "./files.ts";
 import { mechanismsImage, ringcostImages } from "./measure-images.ts";
-import { FileOutput } from "./output.ts";
+import { commandLine, type ReportOptions, say, writeReport } from "./measure-output.ts";
 import { packageVersion } from "./version.ts";
 
-export interface MeasureOptions {
+export interface MeasureOptions extends ReportOptions {
   readonly link: readonly string[] | undefined;
   readonly calls: readonly string[] | undefined;
   readonly payloads: readonly number[] | undefined;
@@ -35,70 +34,34 @@ export interface MeasureOptions {
   /** Bytes. */
   readonly memory: number | undefined;
   readonly cpu: string | undefined;
-  readonly format: "text" | "json" | "csv";
-  readonly html: string | undefined;
 }
 
 const MEMORY = 64 << 20;
 const MECHANISMS = "mechanisms";
 
-const say = (text: string): void => {
-  process.stderr.write(`ukl-emu: ${text}\n`);
-};
-
-/** A word of a shell command, quoted where it has to be. */
-const shellWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-
 /** @param args of the command line, for the report. @returns the process's exit code */
 export async function runMeasure(options: MeasureOptions, args: readonly string[]): Promise<number> {
   try {
-    // A file that cannot be written is told before time is spent; one that is there is kept until the end.
-    if (options.html !== undefined) checkWritable(options.html);
-    const command = ["ukl-emu", ...args.map(shellWord)].join(" ");
-    const report = await (options.image === undefined
-      ? measurePackage(options, command)
-      : measureImage(options, options.image, command));
-    const text = { text: textReport, json: jsonReport, csv: csvReport }[options.format];
-    await print(await text(report));
-    if (options.html !== undefined) await writePage(options.html, report);
+    await writeReport(options, {
+      measure: () =>
+        options.image === undefined
+          ? measurePackage(options, commandLine(args))
+          : measureImage(options, options.image, commandLine(args)),
+      text: textReport,
+      csv: csvReport,
+      page: async (report) => (await import("../measure/html.ts")).htmlReport(report),
+    });
     return ExitCode.SUCCESS;
   } catch (error) {
     throw userError(error, options);
   }
 }
 
-/** @throws UserError */
-function checkWritable(path: string): void {
-  try {
-    if (existsSync(path)) closeSync(openSync(path, "r+"));
-    else accessSync(dirname(path), constants.W_OK);
-  } catch (error) {
-    throw new UserError(`${path}: expected a file to write to, found ${systemErrorText(error)}`);
-  }
-}
-
-async function writePage(path: string, report: Report): Promise<void> {
-  const { htmlReport } = await import("../measure/html.ts");
-  const output = new FileOutput(path, openOutputs([path])[0]!);
-  for (const byte of Buffer.from(htmlReport(report))) output.byte(byte);
-  await output.end();
-  say(`${path}: written`);
-}
-
-function jsonReport(report: Report): string {
-  return `${JSON.stringify(report, null, 2)}\n`;
-}
-
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    // A reader that has gone wants no more.
-    process.stdout.on("error", () => resolve());
-    process.stdout.write(text, () => resolve());
-  });
-}
-
-function userError(error: unknown, { image, memory }: MeasureOptions): unknown {
+/** What is wrong with the options or the images, as the user is told; other errors as they are. */
+export function userError(
+  error: unknown,
+  { image, memory }: Pick<MeasureOptions, "memory"> & { readonly image?: string | undefined },
+): unknown {
   if (error instanceof TimingModelError) return new UserError(`--model: ${error.message}`);
   if (error instanceof CpuModelError) return new UserError(`--cpu: ${error.message}`);
   if (error instanceof CampaignError || error instanceof MeterError) return new UserError(error.message);

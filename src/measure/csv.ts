@@ -7,20 +7,25 @@ function quote(value: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** Lines of values (RFC 4180). */
+export function csvLines(lines: readonly (readonly (string | number)[])[]): string {
+  return lines.map((values) => `${values.map(quote).join(",")}\r\n`).join("");
+}
+
 export function csvReport(report: Report): string {
   const head = ["image", "mode", "call", "payload", "rounds", "phase", ...FIELDS, "nanoseconds", "assumed"];
-  const lines = [head.map(quote).join(",")];
+  const lines: (readonly (string | number)[])[] = [head];
   const { images, mechanisms } = report;
   for (const { file, mode, rows } of mechanisms === null ? images : [mechanisms, ...images]) {
     for (const row of rows) {
       const line = (phase: string, counts: Counts) => {
         const values = [...FIELDS.map((field) => counts[field]), nanoseconds(counts.cycles, report)];
         const start = [file, mode, row.call, row.payload, row.rounds, phase];
-        lines.push([...start, ...values, row.assumed.join(" ")].map(quote).join(","));
+        lines.push([...start, ...values, row.assumed.join(" ")]);
       };
       line("all", row.total);
       for (const phase of PHASES) line(phase, row.phases[phase]);
     }
   }
-  return `${lines.join("\r\n")}\r\n`;
+  return csvLines(lines);
 }

@@ -1,11 +1,9 @@
 /**
- * A report as one page that needs nothing else: charts by Chart.js, whose text goes into the page, with tables
- * beside them. The same report gives the same bytes.
+ * A report as one page that needs nothing else (`html-page.ts`): charts, with tables beside them. The same report gives
+ * the same bytes.
  */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { FIELD_MEANINGS, FIELDS, PHASE_MEANINGS, PHASES } from "./counts.ts";
+import { chart, htmlPage } from "./html-page.ts";
 import {
   assumedTable,
   callTable,
@@ -18,7 +16,6 @@ import {
   uklTable,
 } from "./html-tables.ts";
 import { type PageData, pageMain, type StackedRow } from "./page-script.ts";
-import { PAGE_STYLE } from "./page-style.ts";
 import {
   PUBLISHED_MECHANISMS,
   PUBLISHED_MECHANISMS_MODEL,
@@ -103,20 +100,6 @@ function pageData(report: Report): PageData {
     lines: lines.filter(({ payloads }) => payloads.length > 1),
   };
 }
-
-/** Text inside a script element must not end it. */
-const inScript = (code: string): string => code.replace(/<(?=\/script|!--)/gi, "\\x3c");
-const jsonInScript = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c");
-
-function chartLibrary(): string {
-  const directory = dirname(createRequire(import.meta.url).resolve("chart.js"));
-  const text = readFileSync(join(directory, "chart.umd.min.js"), "utf8");
-  // A map of the sources would be fetched from beside the page.
-  return text.replace(/\/\/# sourceMappingURL=.*\s*$/, "");
-}
-
-const chart = (id: string, label: string): string =>
-  `<div class="chart"><canvas id="${id}" role="img" aria-label="${escapeHtml(label)}"></canvas></div>`;
 
 function legend(data: PageData): string {
   const used = PHASES.filter((_, i) => data.rows.some(({ values }) => values["instructions"]![i] !== 0));
@@ -231,19 +214,9 @@ function headline(report: Report): string {
 
 export function htmlReport(report: Report): string {
   const data = pageData(report);
-  const policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>What a system call costs</title>
-<style>${PAGE_STYLE}</style>
-</head>
-<body>
-<main>
-<header>
+  return htmlPage({
+    title: "What a system call costs",
+    body: `<header>
 <h1>What a system call costs</h1>
 ${headline(report)}
 <p class="soft">Modelled processor: ${escapeHtml(report.model.title)}. ukl-emu ${escapeHtml(report.version)}.</p>
@@ -255,13 +228,8 @@ ${explorer(report, data)}
 ${lineSection(data)}
 ${callSection(report, data, "fault-stack", "A page fault on the stack", "The first push to a page of the application's stack. Where the application runs at ring 0 the fault may have no stack to arrive on: ukl-df lets it become a double fault, as UKL does, ukl-ret returns by RET instead of IRET. UKL's paper finds faults about 5 % faster than Linux's with the first, over 12.5 % with the second.")}
 ${mechanismSection(report)}
-${methodSection(report)}
-<footer class="soft">Made by <code>ukl-emu measure --html</code>. Charts: Chart.js (MIT License), inside this file; nothing is fetched.</footer>
-</main>
-<script>${inScript(chartLibrary())}</script>
-<script type="application/json" id="data">${jsonInScript(data)}</script>
-<script>(${inScript(pageMain.toString())})(JSON.parse(document.getElementById("data").textContent), Chart);</script>
-</body>
-</html>
-`;
+${methodSection(report)}`,
+    data,
+    main: pageMain.toString(),
+  });
 }

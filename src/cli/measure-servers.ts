@@ -55,7 +55,9 @@ function measure(options: ServerMeasureOptions, command: string): ServerReport {
     ...(cpu === undefined ? {} : { cpu }),
     onRow: (row, seconds, total) => {
       done++;
-      say(`measured ${row.request}, ${loadName(row)}, ${row.mode} in ${seconds.toFixed(1)} s (${done} of ${total})`);
+      say(
+        `measured ${row.request}, ${loadName(row)}, ${row.mode} in ${seconds.toFixed(1)} s (${done} of ${total})`,
+      );
     },
   });
 }

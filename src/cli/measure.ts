@@ -133,7 +133,7 @@ export function serverMeasureOptions(given: MeasureArguments): ServerMeasureOpti
   refuse(given, NOT_WITH_SERVERS, "without --servers");
   const { single, list, common } = readers(given);
   const numbers = (name: keyof MeasureArguments, otherwise: readonly number[], most: number) =>
-    list(name)?.map((word) => wholeNumber(dashed(name), word, most)) ?? otherwise;
+    unique(list(name)?.map((word) => wholeNumber(dashed(name), word, most)) ?? otherwise);
   const requests = single("requests");
   const roundTrip = single("roundTrip");
   return {
@@ -151,6 +151,8 @@ const MOST_AT_ONCE = 64;
 const MOST_REQUESTS = 1e6;
 /** Unless given: several rounds of all clients. */
 const REQUESTS = 4000;
+
+const unique = (values: readonly number[]): readonly number[] => [...new Set(values)];
 
 function wholeNumber(option: string, word: string, most: number): number {
   const value = /^\d{1,9}$/.test(word) ? Number(word) : 0;

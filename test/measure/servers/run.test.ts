@@ -70,12 +70,14 @@ describe("two modes under four loads", () => {
   });
 
   test("rings change twice for a call at ring 3, and never at ring 0", () => {
-    // epoll_wait, read, write; the time once in a round; for the file open, fstat, read, close and so on.
-    expect(find("get", "ring3", 1, 1).perRequest).toMatchObject({ systemCalls: 4, ringTransitions: 8 });
-    expect(find("get", "ukl", 1, 1).perRequest).toMatchObject({ systemCalls: 4, ringTransitions: 0 });
+    // epoll_wait, clock_gettime, read and write.
+    expect(find("get", "ring3", 1, 1).perRequest.systemCalls).toBe(4);
+    expect(find("get", "ukl", 1, 1).perRequest.systemCalls).toBe(4);
     for (const { mode, perRequest } of report.rows) {
-      if (mode === "ukl") expect(perRequest.ringTransitions).toBe(0);
-      else expect(perRequest.ringTransitions).toBeGreaterThanOrEqual(2 * perRequest.systemCalls - 0.2);
+      const calls = mode === "ukl" ? 0 : 2 * perRequest.systemCalls;
+      // Where the measurement begins a call is under way; interrupts at ring 3 come to it.
+      expect(perRequest.ringTransitions).toBeGreaterThanOrEqual(calls - 0.02);
+      expect(perRequest.ringTransitions).toBeLessThan(mode === "ukl" ? 0.001 : calls + 1);
     }
   });
 

@@ -213,7 +213,7 @@ export class Changes {
   /** Memory is bounded. To be called where the tables are in order. */
   #relieve(): void {
     if (this.#mapping.dirtyBytes > MOST_DIRTY || this.#refcounts.dirtyBytes > MOST_DIRTY) {
-      this.#commit.run(false);
+      this.#commit.run();
     }
   }
 

@@ -53,14 +53,13 @@ export class Commit {
   }
 
   /**
-   * Makes the present state that of the file.
-   * @param lasting until it is on the disk
+   * Makes the present state that of the file, on the disk.
    * @throws an error of the host. The file has the old state; if there was no room, a later attempt may succeed.
    */
-  run(lasting: boolean): void {
+  run(): void {
     this.check();
     if (!this.#mapping.isDirty && !this.refcounts.isDirty) {
-      if (lasting) this.#sync();
+      this.#sync();
       return;
     }
     this.#place();
@@ -70,9 +69,10 @@ export class Commit {
     // The disk must not have the header before it has what the header names.
     this.#sync();
     this.#writeHeader();
+    // Nor may it have anything new where the old header led: from `committed` on, those clusters are free to be taken.
+    this.#sync();
     this.#mapping.committed();
     this.refcounts.committed();
-    if (lasting) this.#sync();
   }
 
   #place(): void {

@@ -99,7 +99,7 @@ export class Qcow2Image implements BlockStore {
 
   flush(): void {
     const writing = this.#writing;
-    if (writing !== null) this.#attempt("flush", () => writing.commit.run(true));
+    if (writing !== null) this.#attempt("flush", () => writing.commit.run());
   }
 
   /** Writes what waits in memory, and closes the file. A failure is told, not thrown. */

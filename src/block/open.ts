@@ -1,11 +1,11 @@
 /** Opens disk images for drives: checks first, and touches none that cannot be used. */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { BlockStore } from "../devices/virtio/block.ts";
 import { DiskError } from "./disk-error.ts";
 import type { FailureListener } from "./failures.ts";
 import type { ImageFormat } from "./image-format.ts";
-import { isSameFile } from "./lock.ts";
+import { type FileIdentity, isSameFile } from "./lock.ts";
 import type { ErrorText } from "./open-file.ts";
 import { type Image, openImage, type Reporting } from "./open-image.ts";
 import { createOverlay, LONGEST_BACKING_NAME } from "./qcow2/create.ts";
@@ -25,8 +25,12 @@ export interface DiskRequest {
 
 export interface Disk {
   readonly store: BlockStore;
+  /** The image, and all files below it. */
+  readonly files: readonly FileIdentity[];
   /** May be called more than once. */
   close(): void;
+  /** In place of `close`, where no guest has run: an overlay that was made for it goes again. */
+  discard(): void;
 }
 
 /**
@@ -41,23 +45,32 @@ export async function openDisk(
 ): Promise<Disk> {
   const reporting = { errorText, onFailure };
   if (request.overlay !== undefined) {
-    return asDisk(await openOverlay(request, request.overlay, reporting), (store) => store);
+    const { overlay } = request;
+    const isNew = !existsSync(overlay);
+    const image = await openOverlay(request, overlay, reporting);
+    return asDisk(image, image.store, isNew ? () => rmSync(overlay, { force: true }) : () => {});
   }
   const { file, format } = request;
   const writes = !request.readonly && !request.snapshot;
   const image = await openImage({ file, format, writes, alone: false }, reporting);
   const inMemory = request.snapshot && !request.readonly;
-  return asDisk(image, (store) => (inMemory ? new Snapshot(store) : store));
+  return asDisk(image, inMemory ? new Snapshot(image.store) : image.store, () => {});
 }
 
-function asDisk(image: Image, above: (store: BlockStore) => BlockStore): Disk {
+function asDisk(image: Image, store: BlockStore, remove: () => void): Disk {
+  const files: FileIdentity[] = [];
+  for (let at: Image | null = image; at !== null; at = at.backing) files.push(at.identity);
   let open = true;
   const close = (): void => {
     if (!open) return;
     open = false;
     image.close();
   };
-  return { store: above(image.store), close };
+  const discard = (): void => {
+    close();
+    remove();
+  };
+  return { store, files, close, discard };
 }
 
 async function openOverlay(

@@ -44,6 +44,11 @@ function parseDrive(text: string, index: number): DriveOption {
   if (drive.readonly && overlay !== undefined) {
     throw new UserError(`${OPTION}: expected readonly or overlay=, found both in "${text}"`);
   }
+  if (drive.snapshot && overlay !== undefined) {
+    throw new UserError(
+      `${OPTION}: expected snapshot, which keeps what is written in memory, or overlay=, found both in "${text}"`,
+    );
+  }
   given.end();
   return drive;
 }
@@ -72,5 +77,6 @@ function withOverlay(drives: readonly DriveOption[], overlay: string): DriveOpti
   }
   if (drive.overlay !== undefined) throw refuse("one overlay", `overlay=${drive.overlay} too`);
   if (drive.readonly) throw refuse("a disk that can be written to", "readonly");
+  if (drive.snapshot) throw refuse("a disk whose writes are kept", "snapshot");
   return { ...drive, overlay };
 }

@@ -1,5 +1,6 @@
 /** Files that the user names. */
 import {
+  type BigIntStats,
   closeSync,
   constants,
   existsSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
+import { type FileIdentity, isSameFile } from "../block/lock.ts";
 import { systemErrorText, UserError } from "./errors.ts";
 
 /** More than any image, and less than what readFileSync refuses. */
@@ -38,14 +40,26 @@ export function readInput(path: string, expected: string): Uint8Array {
   }
 }
 
+const identityOf = ({ dev, ino }: BigIntStats): FileIdentity => ({ device: dev, inode: ino });
+
 /**
  * Opens files for writing, all or none: when one cannot be opened, those that did not exist before are
- * removed again and the others keep their contents.
+ * removed again and the others keep their contents. Two that are one file would overwrite each other.
+ * @param needed files that exist and must not be written over, by name and by identity
  * @returns file descriptors
  * @throws UserError
  */
-export function openOutputs(paths: readonly string[]): number[] {
+export function openOutputs(
+  paths: readonly string[],
+  needed: readonly string[] = [],
+  alsoNeeded: readonly FileIdentity[] = [],
+): number[] {
   const opened: { path: string; fd: number; isNew: boolean }[] = [];
+  const read = [
+    ...alsoNeeded,
+    ...needed.filter(existsSync).map((path) => identityOf(statSync(path, { bigint: true }))),
+  ];
+  const written: FileIdentity[] = [];
   try {
     for (const path of paths) {
       const isNew = !existsSync(path);
@@ -54,6 +68,19 @@ export function openOutputs(paths: readonly string[]): number[] {
       } catch (error) {
         throw new UserError(`${path}: expected a file to write to, found ${systemErrorText(error)}`);
       }
+      const status = fstatSync(opened.at(-1)!.fd, { bigint: true });
+      if (!status.isFile()) continue;
+      const file = identityOf(status);
+      const taken = (others: readonly FileIdentity[]) => others.some((other) => isSameFile(file, other));
+      if (taken(read)) {
+        throw new UserError(
+          `${path}: expected a file to write to, found one that this run reads: choose another`,
+        );
+      }
+      if (taken(written)) {
+        throw new UserError(`${path}: expected a file to write to, found it given twice: choose another`);
+      }
+      written.push(file);
     }
   } catch (error) {
     for (const { path, fd, isNew } of opened) {

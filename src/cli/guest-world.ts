@@ -4,6 +4,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { MachineOptions } from "../machine/machine-options.ts";
 import type { Input, Place } from "../machine/outside-input.ts";
 import { HostClock, type Pacing } from "../machine/pacing.ts";
+import { openOutputs } from "./files.ts";
 import { type RunFiles, readRunFiles } from "./load-machine.ts";
 import { OpenDrives } from "./open-drives.ts";
 import { OpenNetworks } from "./open-networks.ts";
@@ -14,8 +15,6 @@ import type { RunOptions } from "./run-options.ts";
 export class GuestWorld {
   readonly files: RunFiles;
   readonly recording: RunRecording;
-  /** Files that `begin` wants open. */
-  readonly outputs: readonly string[];
   /** Told of something that went wrong on the host and that the guest lives with, in one line. */
   onFailure: (message: string) => void = () => {};
   /** Told of an output that cannot be written to any more. */
@@ -38,7 +37,6 @@ export class GuestWorld {
     this.#drives = drives;
     this.#networks = networks;
     this.recording = recording;
-    this.outputs = [options.record, options.pcap].filter((path) => path !== undefined);
     drives.onFailure = (message) => this.onFailure(message);
     networks.onFailure = (message) => this.onFailure(message);
   }
@@ -57,9 +55,23 @@ export class GuestWorld {
         throw error;
       }
     } catch (error) {
-      drives.close();
+      drives.discard();
       throw error;
     }
+  }
+
+  /**
+   * Opens files for writing, those of the world's own among them. None is a file that the run needs.
+   * @param paths others
+   * @returns file descriptors: of `paths`, and those that `begin` wants
+   * @throws UserError
+   */
+  openOutputs(paths: readonly string[]): { descriptors: number[]; own: number[] } {
+    const { image, initrd, record, pcap, replay } = this.#options;
+    const all = [...paths, record, pcap].filter((path) => path !== undefined);
+    const needed = [image, initrd, replay].filter((path) => path !== undefined);
+    const descriptors = openOutputs(all, needed, this.#drives.files);
+    return { own: descriptors.splice(paths.length), descriptors };
   }
 
   get devices(): Pick<MachineOptions, "drives" | "networks"> {
@@ -72,7 +84,7 @@ export class GuestWorld {
     return clock === "host" && replay === undefined ? new HostClock() : undefined;
   }
 
-  /** The machine is about to run. @param descriptors of `outputs` */
+  /** The machine is about to run. @param descriptors what `openOutputs` has given for it */
   begin(machine: Machine, descriptors: readonly number[]): void {
     const [record, pcap] = [this.#options.record, this.#options.pcap];
     const open = [...descriptors];
@@ -98,6 +110,12 @@ export class GuestWorld {
     this.#networks.yield();
   }
 
+  /** In place of `close`, where no guest has run. */
+  discard(): void {
+    this.close();
+    this.#drives.discard();
+  }
+
   /** May be called more than once. */
   close(): void {
     this.recording.close();
@@ -113,14 +131,17 @@ export async function withGuestWorld(
   create: (world: GuestWorld) => { run(): Promise<number>; close(): void },
 ): Promise<number> {
   const world = await GuestWorld.open(options);
+  let hasBegun = false;
   try {
     const session = create(world);
+    hasBegun = true;
     try {
       return await session.run();
     } finally {
       session.close();
     }
   } finally {
-    world.close();
+    if (hasBegun) world.close();
+    else world.discard();
   }
 }

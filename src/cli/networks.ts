@@ -101,6 +101,9 @@ function parseNetwork(text: string, index: number): NetworkOption | null {
       loopback: given.flag("loopback"),
     } as const;
     given.end();
+    if (backend.restrict && backend.loopback) {
+      throw new UserError(`${OPTION}: expected restrict or loopback, found both in "${text}"`);
+    }
     return { ...device, backend };
   }
   if (kind.startsWith("stream:")) {

@@ -1,5 +1,6 @@
 /** The disks behind `--drive` while a guest runs. */
 import { DiskError } from "../block/disk-error.ts";
+import type { FileIdentity } from "../block/lock.ts";
 import { type Disk, openDisk } from "../block/open.ts";
 import type { MachineDrive } from "../machine/virtio.ts";
 import type { DriveOption } from "./drives.ts";
@@ -32,15 +33,25 @@ export class OpenDrives {
         drives.push({ id, store: disk.store, transport });
       }
     } catch (error) {
-      opened.close();
+      opened.discard();
       if (error instanceof DiskError) throw new UserError(`--drive: ${error.message}`);
       throw error;
     }
     return opened;
   }
 
+  /** All files that are read or written. */
+  get files(): readonly FileIdentity[] {
+    return this.#disks.flatMap(({ files }) => files);
+  }
+
   /** May be called more than once. */
   close(): void {
     for (const disk of this.#disks) disk.close();
+  }
+
+  /** In place of `close`, where no guest has run: nothing is left of what was made for it. */
+  discard(): void {
+    for (const disk of this.#disks) disk.discard();
   }
 }

@@ -8,7 +8,6 @@ import type { Traces } from "../debug/trace.ts";
 import type { Machine, StopReason } from "../machine/machine.ts";
 import { type Pacing, SleepIdle } from "../machine/pacing.ts";
 import { Console } from "./console.ts";
-import { openOutputs } from "./files.ts";
 import { type GuestWorld, withGuestWorld } from "./guest-world.ts";
 import { loadMachine } from "./load-machine.ts";
 import type { SerialTarget, TraceOption } from "./options.ts";
@@ -65,8 +64,8 @@ class Session {
       ...traces.flatMap(({ file }) => file ?? []),
       ...(typeof serial === "object" ? [serial.file] : []),
     ];
-    const descriptors = openOutputs([...paths, ...this.#world.outputs]);
-    this.#descriptors = descriptors.splice(paths.length);
+    const { descriptors, own } = this.#world.openOutputs(paths);
+    this.#descriptors = own;
     const raw = serial === "stdio" && process.stdin.isTTY && process.stderr.isTTY;
     for (const { file } of traces) {
       const fd = file === undefined ? STDERR : descriptors.shift()!;

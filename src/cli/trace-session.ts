@@ -11,7 +11,7 @@ import { RingTracer } from "../debug/ring-trace.ts";
 import { SymbolError, SymbolTable } from "../debug/symbols.ts";
 import type { Machine, StopReason } from "../machine/machine.ts";
 import { UserError } from "./errors.ts";
-import { openOutputs, readInput } from "./files.ts";
+import { readInput } from "./files.ts";
 import { type GuestWorld, withGuestWorld } from "./guest-world.ts";
 import { loadMachine } from "./load-machine.ts";
 import { LineWriter, StreamOutput } from "./output.ts";
@@ -102,8 +102,8 @@ class TraceSession {
   #sinks(): RingSink[] {
     const { output, perfetto, summary, json } = this.#options;
     const paths = [output, perfetto].filter((path) => path !== undefined);
-    const descriptors = openOutputs([...paths, ...this.#world.outputs]);
-    this.#descriptors = descriptors.splice(paths.length);
+    const { descriptors, own } = this.#world.openOutputs(paths);
+    this.#descriptors = own;
     const writer = (fd: number, name: string): LineWriter => {
       const lines = new LineWriter(fd, "\n", (error) => this.#control.closed(name, error));
       this.#writers.push(lines);

@@ -183,6 +183,10 @@ describe.skipIf(!hasTools || !hasQemu).each(serverModes)("servers under QEMU, %s
         const sent = conversation.map(([line]) => form(line)).join("");
         expect(await talk(host, Buffer.from(sent), () => false)).toBe(expected);
       }
+      const statistics = await talk(host, Buffer.from("INFO commandstats\r\nQUIT\r\n"), () => false);
+      expect(statistics).toContain("\r\ncmdstat_ping:calls=2,failed_calls=0\r\n");
+      const gets = 2 * conversation.filter(([line]) => line.startsWith("GET")).length;
+      expect(statistics).toContain(`\r\ncmdstat_get:calls=${gets},failed_calls=2\r\n`);
       for (const wrong of [
         "*x\r\n",
         "*1\r\n:3\r\n",

@@ -39,7 +39,8 @@ static void put_line(char kind, const char *text)
 	put_text(client, text);
 	put(client, "\r\n", 2);
 }
-static void put_error(const char *text) { put_line('-', text); }
+static size_t errors;			/* that were answered */
+static void put_error(const char *text) { put_line('-', text); errors++; }
 static void put_ok(void) { put(client, "+OK\r\n", 5); }
 static void put_null(void) { put(client, "$-1\r\n", 5); }
 
@@ -621,9 +622,15 @@ static void quit_command(void)
 	client->closing = true;
 }
 
+static size_t command_statistics(char *to, size_t room);
+
 static void info_command(void)
 {
-	char text[256];
+	char text[4096];
+	if (argument_count > 1 && is(arguments[1], "commandstats")) {
+		put_bulk(text, command_statistics(text, sizeof(text)));
+		return;
+	}
 	int length = snprintf(text, sizeof(text), "# Server\r\nredis_version:5.0.0\r\nredis_mode:standalone\r\n\r\n# Memory\r\n"
 			      "used_memory:%zu\r\nmaxmemory:%zu\r\n\r\n# Keyspace\r\ndb0:keys=%zu,expires=0,avg_ttl=0\r\n",
 			      memory_used, memory_limit, keys.count);
@@ -666,19 +673,36 @@ static const struct command { const char *name; int arity; void (*run)(void); } 
 	{ "strlen", 2, strlen_command }, { "ttl", 2, ttl_command }, { "type", 2, type_command },
 };
 
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+static struct { size_t calls, failed; } statistics[COMMANDS];
+
+/* A line for each command that was called; gives the bytes. */
+static size_t command_statistics(char *to, size_t room)
+{
+	size_t size = (size_t)snprintf(to, room, "# Commandstats\r\n");
+	for (size_t i = 0; i < COMMANDS && room - size > 100; i++)
+		if (statistics[i].calls)
+			size += (size_t)snprintf(to + size, room - size, "cmdstat_%s:calls=%zu,failed_calls=%zu\r\n",
+						 commands[i].name, statistics[i].calls, statistics[i].failed);
+	return size;
+}
+
 static void run(void)
 {
 	char text[160];
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!is(arguments[0], commands[i].name))
 			continue;
 		int arity = commands[i].arity;
+		size_t errors_before = errors;
 		if (arity < 0 ? argument_count >= (size_t)-arity : argument_count == (size_t)arity) {
 			commands[i].run();
 		} else {
 			snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command", commands[i].name);
 			put_error(text);
 		}
+		statistics[i].calls++;
+		statistics[i].failed += errors != errors_before;
 		return;
 	}
 	int length = arguments[0].size < 100 ? (int)arguments[0].size : 100;

@@ -697,12 +697,12 @@ static void run(void)
 		size_t errors_before = errors;
 		if (arity < 0 ? argument_count >= (size_t)-arity : argument_count == (size_t)arity) {
 			commands[i].run();
+			statistics[i].calls++;
+			statistics[i].failed += errors != errors_before;
 		} else {
 			snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command", commands[i].name);
 			put_error(text);
 		}
-		statistics[i].calls++;
-		statistics[i].failed += errors != errors_before;
 		return;
 	}
 	int length = arguments[0].size < 100 ? (int)arguments[0].size : 100;

@@ -261,9 +261,12 @@ static long inet_ioctl(struct file *file, u32 request, u64 argument)
 	}
 	if (request != FIONBIO)
 		return -ENOTTY;
-	TRY(copy_from_user(&value, (void *)argument, sizeof(value)));
-	file->flags = value ? file->flags | O_NONBLOCK : file->flags & ~(u32)O_NONBLOCK;
-	return 0;
+	file_ref(file);		/* another thread may close it meanwhile */
+	long error = copy_from_user(&value, (void *)argument, sizeof(value));
+	if (!error)
+		file->flags = value ? file->flags | O_NONBLOCK : file->flags & ~(u32)O_NONBLOCK;
+	file_unref(file);
+	return error;
 }
 
 static void inet_release(struct file *file)

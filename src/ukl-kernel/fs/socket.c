@@ -9,13 +9,9 @@ static bool connecting(const struct socket *s) { return s->state == TCP_SYN_SENT
 /* ---- Streams ---- */
 
 /*
- * The application's memory may be a file's, and a page of it waited for while bytes are copied: whoever else sends on the
- * same connection waits for that, and so does whoever else receives. Else both would have the same place in the ring.
+ * The application's memory may be a file's, and a page of it waited for while bytes are copied, the ring being pinned: whoever
+ * else sends on the same connection waits for that, and so does whoever else receives. Else both would have the same place.
  */
-static long wait_for_copy(const struct ring *ring, struct wait_queue *queue)
-{
-	return restart_if_interrupted(wait_event(queue, !ring->pinned));
-}
 
 /* How many more bytes the send ring takes, with memory for them; 0: to be waited for; -ENOBUFS: in vain. */
 static long send_room(struct socket *s, size_t wanted)
@@ -43,7 +39,7 @@ static ssize_t stream_send(struct socket *s, const struct iovec *vectors, u32 co
 			count--;
 			in_vector = 0;
 		} else if (s->send.pinned) {
-			error = wait_for_copy(&s->send, &s->can_write);
+			error = restart_if_interrupted(wait_event(&s->can_write, !s->send.pinned));
 		} else if (s->error) {
 			error = socket_error(s);
 		} else if (!writable && !connecting(s)) {
@@ -87,7 +83,7 @@ static ssize_t stream_receive(struct socket *s, const struct iovec *vectors, u32
 			count--;
 			in_vector = 0;
 		} else if (s->receive.pinned) {
-			error = wait_for_copy(&s->receive, &s->can_read);
+			error = restart_if_interrupted(wait_event(&s->can_read, !s->receive.pinned));
 		} else if (piece) {
 			error = ring_get_user(&s->receive, flags & MSG_PEEK ? (u32)done : 0, vectors->base + in_vector, piece);
 			wake_all(&s->can_read);

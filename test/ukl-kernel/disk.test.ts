@@ -42,6 +42,7 @@ const ready = hasTools && hasExt2Tools;
 const NEEDS = "needs gcc, musl-dev, e2fsprogs";
 
 const sourceOf = (name: string): string => {
+  if (name === "mapped-buffers") return join(import.meta.dirname, "net-programs", `${name}.c`);
   const directory = name.startsWith("disk-") ? "disk-programs" : "programs";
   return join(import.meta.dirname, directory, `${name}.c`);
 };
@@ -312,3 +313,18 @@ describe.skipIf(!ready || !hasQemu)(`under QEMU (${NEEDS}, qemu-system-x86_64)`,
     expect(checkDisk(new Uint8Array(readFileSync(disk)))).toBe("");
   });
 });
+
+test.skipIf(!ready)(
+  "threads that write to one connection, one from a file that is read meanwhile",
+  async () => {
+    const from = join(work, "mapped");
+    mkdirSync(from, { recursive: true });
+    writeFileSync(join(from, "data"), Buffer.from(Array.from({ length: 65_536 }, (_, i) => 97 + (i >> 12))));
+    const image = await imageOf("mapped-buffers", { link: "ring3", net: true });
+    const run = runWith(image, new MemoryDisk(makeDisk({ from })), ON_TMP);
+    const own = applicationLines(run.console);
+    expect(own).toContain("from the file: 65536");
+    expect(own).toContain("from memory: 50000");
+    expect(own).toContain("in order: 65536, from memory: 50000");
+  },
+);

@@ -147,12 +147,13 @@ static long watch_add(struct epoll *epoll, struct file *file, int descriptor, st
 
 long sys_epoll_ctl(int set, u32 operation, int descriptor, const struct epoll_event *user)
 {
-	struct file *epoll_file = file_get(set), *file = file_get(descriptor);
 	struct epoll_event event = {};
-	if (!epoll_file || !file)
-		return -EBADF;
+	/* First: it may wait for a page, and another thread close the files meanwhile. */
 	if (operation != EPOLL_CTL_DEL && copy_from_user(&event, user, sizeof(event)))
 		return -EFAULT;
+	struct file *epoll_file = file_get(set), *file = file_get(descriptor);
+	if (!epoll_file || !file)
+		return -EBADF;
 	if (epoll_file->operations != &epoll_operations || file == epoll_file)
 		return -EINVAL;
 	if (!file->operations->poll || !file->operations->queues)

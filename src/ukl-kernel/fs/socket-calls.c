@@ -77,6 +77,7 @@ long sys_bind(int descriptor, const void *user, u32 size)
 	struct sockaddr_in address;
 	TRY(socket_get(descriptor, &file, &socket));
 	TRY(address_from_user(&address, user, size));
+	TRY(socket_get(descriptor, &file, &socket));
 	if (socket->local_port)
 		return -EINVAL;
 	return socket_bind(socket, be32(address.address), be16(address.port));
@@ -174,12 +175,14 @@ long sys_connect(int descriptor, const void *user, u32 size)
 	TRY(socket_get(descriptor, &file, &s));
 	if (size >= sizeof(address.family) && !s->stream) {
 		TRY(copy_from_user(&address, user, sizeof(address.family)));
+		TRY(socket_get(descriptor, &file, &s));
 		if (address.family == AF_UNSPEC) {
 			s->remote = s->remote_port = 0;
 			return 0;
 		}
 	}
 	TRY(address_from_user(&address, user, size));
+	TRY(socket_get(descriptor, &file, &s));
 	if (s->stream)
 		return stream_connect(file, s, be32(address.address), be16(address.port));
 	return datagram_connect(s, be32(address.address) ?: 0x7f000001, be16(address.port));

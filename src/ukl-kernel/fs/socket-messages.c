@@ -26,10 +26,12 @@ ssize_t inet_vectors(struct file *file, const struct iovec *user, u64 count, boo
 	struct iovec few[VECTORS_FEW], *vectors;
 	struct sockaddr_in from;
 	s32 flags;
-	TRY(vectors_from_user(user, count, few, &vectors));
-	ssize_t result = sending ? inet_send_message(file, vectors, (u32)count, 0, NULL)
-				 : inet_receive_message(file, vectors, (u32)count, 0, &from, &flags);
-	if (vectors != few)
+	file_ref(file);		/* another thread may close it while the vectors are copied */
+	long error = vectors_from_user(user, count, few, &vectors);
+	ssize_t result = error ?: sending ? inet_send_message(file, vectors, (u32)count, 0, NULL)
+					  : inet_receive_message(file, vectors, (u32)count, 0, &from, &flags);
+	file_unref(file);
+	if (!error && vectors != few)
 		kfree(vectors);
 	return result;
 }
@@ -58,8 +60,11 @@ long sys_sendto(int descriptor, const void *buffer, size_t size, u32 flags, cons
 		return user ? -EISCONN : socket_send(file, buffer, size, flags);
 	struct iovec vector = { (void *)buffer, size };
 	bool named = user && !socket_of(file)->stream;
-	if (named)
+	if (named) {
+		struct socket *s;
 		TRY(address_from_user(&to, user, address_size));
+		TRY(socket_get(descriptor, &file, &s));
+	}
 	return inet_send_message(file, &vector, 1, flags, named ? &to : NULL);
 }
 
@@ -94,11 +99,13 @@ long sys_sendmsg(int descriptor, const struct msghdr *user, u32 flags)
 	TRY(copy_from_user(&message, user, sizeof(message)));
 	if (message.control_size)
 		return -EOPNOTSUPP;
+	TRY(socket_get(descriptor, &file, &s));
 	bool named = message.name && !s->stream;
 	if (named)
 		TRY(address_from_user(&to, message.name, message.name_size));
 	TRY(vectors_from_user(message.vectors, message.count, few, &vectors));
-	ssize_t result = inet_send_message(file, vectors, (u32)message.count, flags, named ? &to : NULL);
+	long error = socket_get(descriptor, &file, &s);
+	ssize_t result = error ?: inet_send_message(file, vectors, (u32)message.count, flags, named ? &to : NULL);
 	if (vectors != few)
 		kfree(vectors);
 	return result;
@@ -114,8 +121,9 @@ long sys_recvmsg(int descriptor, struct msghdr *user, u32 flags)
 	TRY(socket_get(descriptor, &file, &s));
 	TRY(copy_from_user(&message, user, sizeof(message)));
 	TRY(vectors_from_user(message.vectors, message.count, few, &vectors));
-	bool stream = s->stream;
-	ssize_t result = inet_receive_message(file, vectors, (u32)message.count, flags, &from, &message.flags);
+	long error = socket_get(descriptor, &file, &s);
+	bool stream = !error && s->stream;
+	ssize_t result = error ?: inet_receive_message(file, vectors, (u32)message.count, flags, &from, &message.flags);
 	if (vectors != few)
 		kfree(vectors);
 	if (result < 0)

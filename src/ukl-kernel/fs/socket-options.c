@@ -73,8 +73,13 @@ long sys_setsockopt(int descriptor, u32 level, u32 name, const void *user, u32 s
 	if (size < sizeof(value))
 		return -EINVAL;
 	TRY(copy_from_user(&value, user, sizeof(value)));
-	if (level == SOL_SOCKET)
-		return set_socket_option(s, name, value, user, size);
+	TRY(socket_get(descriptor, &file, &s));
+	if (level == SOL_SOCKET) {
+		file_ref(file);
+		long error = set_socket_option(s, name, value, user, size);
+		file_unref(file);
+		return error;
+	}
 	if (level == SOL_TCP && s->stream)
 		return set_tcp_option(s, name, value);
 	return level == SOL_IP ? 0 : -ENOPROTOOPT;
@@ -133,6 +138,7 @@ long sys_getsockopt(int descriptor, u32 level, u32 name, void *user, u32 *user_s
 	s32 value[4] = {};
 	TRY(socket_get(descriptor, &file, &s));
 	TRY(copy_from_user(&size, user_size, sizeof(size)));
+	TRY(socket_get(descriptor, &file, &s));
 	u32 whole = sizeof(s32);
 	if (level == SOL_SOCKET && name == SO_LINGER) {
 		whole = sizeof(struct linger);

@@ -8,6 +8,11 @@ static bool connecting(const struct socket *s) { return s->state == TCP_SYN_SENT
 
 /* ---- Streams ---- */
 
+/*
+ * The application's memory may be a file's, and a page of it waited for while bytes are copied, the ring being pinned: whoever
+ * else sends on the same connection waits for that, and so does whoever else receives. Else both would have the same place.
+ */
+
 /* How many more bytes the send ring takes, with memory for them; 0: to be waited for; -ENOBUFS: in vain. */
 static long send_room(struct socket *s, size_t wanted)
 {
@@ -33,6 +38,8 @@ static ssize_t stream_send(struct socket *s, const struct iovec *vectors, u32 co
 			vectors++;
 			count--;
 			in_vector = 0;
+		} else if (s->send.pinned) {
+			error = restart_if_interrupted(wait_event(&s->can_write, !s->send.pinned));
 		} else if (s->error) {
 			error = socket_error(s);
 		} else if (!writable && !connecting(s)) {
@@ -52,6 +59,7 @@ static ssize_t stream_send(struct socket *s, const struct iovec *vectors, u32 co
 							      s->send_limit) : -EAGAIN;
 		} else {
 			error = ring_put_user(&s->send, s->send.used, vectors->base + in_vector, (u32)room);
+			wake_all(&s->can_write);
 			if (!error) {
 				s->send.used += (u32)room;
 				done += (size_t)room;
@@ -74,8 +82,11 @@ static ssize_t stream_receive(struct socket *s, const struct iovec *vectors, u32
 			vectors++;
 			count--;
 			in_vector = 0;
+		} else if (s->receive.pinned) {
+			error = restart_if_interrupted(wait_event(&s->can_read, !s->receive.pinned));
 		} else if (piece) {
 			error = ring_get_user(&s->receive, flags & MSG_PEEK ? (u32)done : 0, vectors->base + in_vector, piece);
+			wake_all(&s->can_read);
 			if (error)
 				break;
 			if (!(flags & MSG_PEEK))
@@ -246,9 +257,12 @@ static long inet_ioctl(struct file *file, u32 request, u64 argument)
 	}
 	if (request != FIONBIO)
 		return -ENOTTY;
-	TRY(copy_from_user(&value, (void *)argument, sizeof(value)));
-	file->flags = value ? file->flags | O_NONBLOCK : file->flags & ~(u32)O_NONBLOCK;
-	return 0;
+	file_ref(file);		/* another thread may close it meanwhile */
+	long error = copy_from_user(&value, (void *)argument, sizeof(value));
+	if (!error)
+		file->flags = value ? file->flags | O_NONBLOCK : file->flags & ~(u32)O_NONBLOCK;
+	file_unref(file);
+	return error;
 }
 
 static void inet_release(struct file *file)

@@ -27,7 +27,10 @@ long address_to_user(void *user, u32 *user_size, u32 address, u16 port);
 	})
 
 static inline struct socket *socket_of(const struct file *file) { return file->inode->socket; }
-/* The socket of a descriptor, with its file; -EBADF, -ENOTSOCK. */
+/*
+ * The socket of a descriptor, with its file; -EBADF, -ENOTSOCK. Only until something waits, which a copy from the
+ * application's memory may do too: another thread may close it meanwhile. So it is asked for again behind those.
+ */
 long socket_get(int descriptor, struct file **file, struct socket **socket);
 
 #endif

@@ -83,7 +83,7 @@ async function lock(
   format: ImageFormat,
   opened: OpenedFile,
 ): Promise<Unlock> {
-  const busy = "one that another ukl-emu writes to";
+  const busy = "one that another ukl-emu or another drive of this one writes to";
   if ((writes || alone || format === "qcow2") && isLockedByQemu(opened, writes)) {
     throw refusal(file, "one that QEMU has locked");
   }

@@ -12,8 +12,26 @@ export type ImageFormat = "raw" | "qcow2";
 
 const QCOW2_NAME = /\.qcow2$/i;
 
-/** @returns null if contents and name do not agree */
+/** Formats of other programs, by the bytes that their files have at a place. A guest would see, and write to, their tables. */
+const FOREIGN: readonly (readonly [name: string, at: number, bytes: string])[] = [
+  ["VMDK", 0, "KDMV"],
+  ["VMDK", 0, "COWD"],
+  ["VMDK", 0, "# Disk DescriptorFile"],
+  ["VDI", 0x40, "\x7f\x10\xda\xbe"],
+  ["VHD", 0, "conectix"],
+  ["VHDX", 0, "vhdxfile"],
+  ["QED", 0, "QED\0"],
+];
+
+/** The format of another program that an image has, null if it has none. */
+export function foreignFormat(fd: number): string | null {
+  const start = Buffer.from(readStart(fd, 0x44)).toString("latin1");
+  return FOREIGN.find(([, at, bytes]) => start.startsWith(bytes, at))?.[0] ?? null;
+}
+
+/** @returns null if contents and name do not agree, or the format is another program's */
 export function guessFormat(name: string, fd: number): ImageFormat | null {
+  if (foreignFormat(fd) !== null) return null;
   const looksLike = startsAsQcow2(fd);
   if (looksLike !== QCOW2_NAME.test(name)) return null;
   return looksLike ? "qcow2" : "raw";

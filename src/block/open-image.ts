@@ -5,7 +5,7 @@ import { type BlockStore, SECTOR } from "../devices/virtio/block.ts";
 import { DiskError } from "./disk-error.ts";
 import type { FailureListener } from "./failures.ts";
 import { HostFile } from "./host-file.ts";
-import { guessFormat, type ImageFormat, startsAsQcow2 } from "./image-format.ts";
+import { foreignFormat, guessFormat, type ImageFormat, startsAsQcow2 } from "./image-format.ts";
 import { type FileIdentity, isLocked, isSameFile, lockFile, type Unlock } from "./lock.ts";
 import { type ErrorText, type OpenedFile, openFile, readStart, refusal } from "./open-file.ts";
 import { CorruptImage, UnsupportedImage } from "./qcow2/errors.ts";
@@ -58,7 +58,7 @@ export async function openImage(request: ImageRequest, reporting: Reporting): Pr
   const undo: (() => void)[] = [() => closeSync(opened.fd)];
   try {
     const format = request.format ?? guessFormat(file, opened.fd);
-    if (format === null) throw refusal(file, disagreement(file, opened.fd), QCOW2_BY);
+    if (format === null) throw unclear(file, opened.fd);
     const unlock = await lock(request, format, opened);
     undo.push(unlock);
     if (format === "raw") return openRaw(request, reporting, opened, unlock);
@@ -72,10 +72,17 @@ export async function openImage(request: ImageRequest, reporting: Reporting): Pr
   }
 }
 
-function disagreement(file: string, fd: number): string {
-  return startsAsQcow2(fd)
+function unclear(file: string, fd: number): DiskError {
+  const foreign = foreignFormat(fd);
+  if (foreign !== null) {
+    const remedy =
+      "qemu-img convert -O qcow2 makes one that can be used, and format=raw says that it is none";
+    return refusal(file, `one that starts like ${foreign}`, remedy);
+  }
+  const disagreement = startsAsQcow2(fd)
     ? "one that starts like qcow2, which a guest can write to a raw disk too"
     : `one that does not start like qcow2, as its name ${file.slice(-6)} promises`;
+  return refusal(file, disagreement, QCOW2_BY);
 }
 
 async function lock(
@@ -83,7 +90,7 @@ async function lock(
   format: ImageFormat,
   opened: OpenedFile,
 ): Promise<Unlock> {
-  const busy = "one that another ukl-emu writes to";
+  const busy = "one that another ukl-emu or another drive of this one writes to";
   if ((writes || alone || format === "qcow2") && isLockedByQemu(opened, writes)) {
     throw refusal(file, "one that QEMU has locked");
   }

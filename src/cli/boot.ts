@@ -27,6 +27,11 @@ function builder(yargs: Argv): Argv<BootArguments> {
     })
     .example("$0 boot images/hello.bin", "run the image that comes with the package")
     .example('$0 boot vmlinuz --initrd initrd.gz --append "console=ttyS0"', "boot Linux to a shell")
+    .example("$0 boot vmlinuz --drive file=root.img,snapshot", "a disk that is as it was afterwards")
+    .example("$0 boot vmlinuz --drive file=a.qcow2 --overlay b.qcow2", "what is written goes to another file")
+    .example("$0 boot vmlinuz --net user,hostfwd=tcp::8080-:80", "localhost:8080 is the guest's port 80")
+    .example("$0 boot vmlinuz --net stream:/tmp/passt.sock", "a network by passt -f -s /tmp/passt.sock")
+    .example("$0 boot vmlinuz --net user --record run.rec", "note what enters; --replay run.rec repeats it")
     .example("$0 boot vmlinuz --expect 'login:' --timeout 60s", "wait for a prompt, for scripts")
     .example("$0 boot kernel.elf --trace int,io:trace.txt", "write a trace to a file") as Argv<BootArguments>;
 }

@@ -31,13 +31,44 @@ async function main(argv: readonly string[]): Promise<void> {
     .exitProcess(false)
     .fail((message, error) => {
       if (error !== undefined && error.name !== "YError") throw error;
-      throw new UserError(`${usageError(error?.message ?? message ?? "")}: see ukl-emu --help`);
+      const [command = ""] = argv;
+      const help = COMMANDS.includes(command) ? `ukl-emu ${command} --help` : "ukl-emu --help";
+      throw new UserError(`${usageError(error?.message ?? message ?? "", argv)}: see ${help}`);
     })
     .parseAsync();
 }
 
+const COMMANDS = ["boot", "build", "info", "measure", "models", "trace"];
+
+/** What people bring with them from QEMU, and what it is called here. */
+const QEMU_OPTIONS: Readonly<Record<string, string>> = {
+  append: "--append TEXT",
+  cpu: "--cpu MODEL",
+  drive: "--drive file=FILE",
+  hda: "--drive file=FILE",
+  initrd: "--initrd FILE",
+  kernel: "the image by itself",
+  m: "--memory SIZE",
+  net: "--net",
+  netdev: "--net",
+  nic: "--net",
+  serial: "--serial TARGET",
+  smp: "--cpus N",
+  snapshot: "--drive file=FILE,snapshot",
+};
+
 /** What yargs found wrong, in this program's words. */
-function usageError(message: string): string {
+function usageError(message: string, argv: readonly string[]): string {
+  // yargs takes one dash for a row of letters, so its own message does not name the word.
+  const isUnknown = /^(Unknown argument|Not enough non-option)/.test(message);
+  for (const word of isUnknown ? argv : []) {
+    const [, dashes, name = ""] = /^(--?)([a-z]+)$/.exec(word) ?? [];
+    const own = Object.hasOwn(QEMU_OPTIONS, name) ? QEMU_OPTIONS[name]! : "";
+    // With two dashes some of them are options here.
+    if (own !== "" && !(dashes === "--" && own.startsWith(word))) {
+      return `${word}: expected ${own}, found an option of QEMU's`;
+    }
+  }
   if (message.startsWith("Not enough non-option")) return "expected a file, found none";
   const option = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
   if (option === undefined) return message;

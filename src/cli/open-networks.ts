@@ -1,4 +1,5 @@
 /** The networks behind `--net` while a guest runs, and `--pcap`. */
+import { statSync } from "node:fs";
 import type { FrameWork, NetworkLink } from "../devices/virtio/network-link.ts";
 import type { Machine } from "../machine/machine.ts";
 import { DEFAULT_START_DATE } from "../machine/platform.ts";
@@ -16,6 +17,8 @@ const OPTION = "--net";
 
 /** Which work back ends take: what a replay, which has none, must know of them. */
 const TAKES_UNFINISHED: Readonly<Record<BackendOption["kind"], boolean>> = { user: true, stream: false };
+
+const notSocket = () => Object.assign(new Error("not a socket"), { code: "ENOTSOCK" });
 
 export class OpenNetworks {
   readonly networks: readonly MachineNetwork[];
@@ -99,6 +102,8 @@ export class OpenNetworks {
 
   async #connectStream({ address, name }: BackendOption & { kind: "stream" }): Promise<NetworkBackend> {
     try {
+      // To connect to another file is refused in the same words as to a socket that nobody listens at.
+      if ("path" in address && !statSync(address.path).isSocket()) throw notSocket();
       const backend = await StreamNetwork.connect(address);
       backend.onEnd = (reason) =>
         this.onFailure(oneLine(`stream:${name}: ${reason}: the guest's network ends here`));

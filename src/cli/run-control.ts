@@ -11,6 +11,8 @@ import { StreamOutput, writeError } from "./output.ts";
 import type { RunOptions } from "./run-options.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** A signal that comes later than this after the first ends the process; until then it may be the same one twice, ms. */
+const AGAIN_MS = 500;
 
 export class RunControl {
   /** Standard error. */
@@ -22,6 +24,8 @@ export class RunControl {
   readonly #options: RunOptions;
   readonly #world: GuestWorld;
   readonly #signals: [NodeJS.Signals, () => void][] = [];
+  /** When the first signal came, ms. */
+  #signalled: number | null = null;
   #machine: Machine | null = null;
   #timer: NodeJS.Timeout | null = null;
   /** Why the machine was asked to stop: the first reason counts. */
@@ -42,12 +46,23 @@ export class RunControl {
     this.#machine = machine;
     this.#world.begin(machine, descriptors);
     for (const signal of SIGNALS) {
-      const handler = () => this.stop(signal);
+      const handler = () => this.#signal(signal);
       process.on(signal, handler);
       this.#signals.push([signal, handler]);
     }
     const { timeout } = this.#options;
     if (timeout !== undefined) this.#timer = setTimeout(() => this.stop("timeout"), timeout);
+  }
+
+  /** The run ends in order, which takes as long as readers of its output do; whoever does not want to wait asks again. */
+  #signal(signal: (typeof SIGNALS)[number]): void {
+    const now = performance.now();
+    this.#signalled ??= now;
+    if (now - this.#signalled > AGAIN_MS) {
+      this.close();
+      process.kill(process.pid, signal);
+    }
+    this.stop(signal);
   }
 
   readonly stop = (cause: Cause): void => {

@@ -1,5 +1,6 @@
 /** The interactive terminal, on a pseudo-terminal of script(1); and signals and closed pipes. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -164,6 +165,16 @@ describe("signals and pipes", () => {
     expect(await session.closed).toBe(code);
     expect(session.output).toMatch(new RegExp(`stopped by ${signal} after [\\d,]+ instructions`));
     expect(session.output).toMatch(/^Instructions +[\d,]+$/m);
+  });
+
+  test("a second signal ends a run whose output nobody takes", { timeout: 60_000 }, async () => {
+    const path = image("printer3", [0x66, 0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee, 0xeb, 0xfd]);
+    const child = spawn(process.execPath, [cli.entry, "boot", path], { stdio: ["ignore", "pipe", "ignore"] });
+    await once(child.stdout, "readable");
+    const closed = once(child, "exit");
+    const asking = setInterval(() => child.kill("SIGINT"), 700);
+    expect(await closed).toEqual([null, "SIGINT"]);
+    clearInterval(asking);
   });
 
   test("a reader that goes away ends the run quietly", async () => {

@@ -236,18 +236,26 @@ class Build {
 
   async #checkCalls(elf: ElfFile, code: readonly Code[], targets: ReadonlySet<number>): Promise<void> {
     const calls = await constantCalls(code, targets);
-    this.#missing = missingCalls(
-      calls,
-      await kernelCalls(this.#work, kernelDefines(this.#options)),
-      this.#toolchain.muslInclude,
-      (address) => functionAt(elf, address),
-    );
+    const missingWith = async (options: BuildOptions) =>
+      missingCalls(
+        calls,
+        await kernelCalls(this.#work, kernelDefines(options)),
+        this.#toolchain.muslInclude,
+        (address) => functionAt(elf, address),
+      );
+    this.#missing = await missingWith(this.#options);
     if (this.#missing.length > 0 && this.#options.allowMissingCalls !== true) {
       const some = this.#missing.slice(0, 6).join(", ");
       const more = this.#missing.length > 6 ? ` and ${this.#missing.length - 6} more` : "";
+      const helps: string[] = [];
+      for (const part of ["net", "disk"] as const) {
+        if (this.#options[part] === true) continue;
+        const left = await missingWith({ ...this.#options, [part]: true });
+        if (left.length < this.#missing.length) helps.push(`--${part}`);
+      }
       throw new BuildError(
         `${this.#options.inputs[0]}: expected only system calls that this kernel has, found ${some}${more}: ` +
-          "with --allow-missing-calls they return ENOSYS",
+          `${helps.length > 0 ? `${helps.join(" ")} adds them to the kernel; ` : ""}with --allow-missing-calls they return ENOSYS`,
       );
     }
   }

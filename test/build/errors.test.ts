@@ -114,6 +114,16 @@ describe.skipIf(!hasTools)("builds that cannot work say why in one line (needs g
     );
   });
 
+  test.each([
+    ["http.c", "bind (49) in bind", "--net"],
+    ["journal.c", "mount (165) in mount", "--disk"],
+  ])("system calls of a part that was not asked for name its option: %s", async (name, call, option) => {
+    const app = join(import.meta.dirname, "..", "..", "src", "ukl-kernel", "apps", name);
+    const built = buildImage({ inputs: [app], link: "ukl" });
+    await expect(built).rejects.toThrow(`found ${call}`);
+    await expect(built).rejects.toThrow(`: ${option} adds them to the kernel; with --allow-missing-calls`);
+  });
+
   test("a system call that the kernel does not have, with its name, number and function", async () => {
     const source = write("calls.c", '#include <unistd.h>\nint main(void) { return sethostname("x", 1); }\n');
     expect((await failure([source])).message).toBe(

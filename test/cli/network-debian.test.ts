@@ -88,7 +88,7 @@ function boot(name: string, script: string): string[] {
     "--initrd",
     initrd,
     "--append",
-    "console=ttyS0 quiet",
+    "console=ttyS0 quiet cryptomgr.notests",
     "--timeout",
     "20m",
     ...drive,
@@ -246,7 +246,7 @@ read line </dev/console
       );
       const peer = new Guest("qemu-system-x86_64", [
         ...["-accel", "tcg", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", "256"],
-        ...["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet"],
+        ...["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet cryptomgr.notests"],
         ...["-drive", `file=${join(cli.work, "peer.script")},format=raw,if=none,id=script,readonly=on`],
         ...["-device", "virtio-blk-pci,drive=script,serial=script"],
         ...["-netdev", `stream,id=net0,server=on,addr.type=unix,addr.path=${socket}`],

@@ -192,7 +192,14 @@ export class LinuxGuest {
     const qemu = spawn(
       "qemu-system-x86_64",
       ["-accel", "tcg", "-m", "512", "-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio"]
-        .concat(["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1"])
+        .concat([
+          "-kernel",
+          kernel,
+          "-initrd",
+          initrd,
+          "-append",
+          "console=ttyS0 quiet cryptomgr.notests panic=-1",
+        ])
         .concat(["-netdev", netdev, "-device", "virtio-net-pci,netdev=n,romfile="]),
       { stdio: ["pipe", "pipe", "inherit"] },
     );

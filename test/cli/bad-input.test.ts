@@ -152,7 +152,7 @@ describe("options", () => {
   ])("the command line %j is refused with a hint at --help", async (args) => {
     const { code, stdout, stderr } = await cli.run(args);
     expect(stdout).toBe("");
-    expect(stderr).toMatch(/^ukl-emu: [^\n]+ ukl-emu --help\n$/);
+    expect(stderr).toMatch(/^ukl-emu: [^\n]+: see ukl-emu( boot| info)? --help\n$/);
     expect(code).toBe(2);
   });
 

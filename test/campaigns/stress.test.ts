@@ -16,9 +16,10 @@ describe.skipIf(missingForStress() !== null)("stress-ng in Debian's cloud kernel
       entry: cli.entry,
     });
     expect(faults).toEqual([]);
-    // Each has a line of figures.
+    // Each has a line of figures: what it did, three times, two rates.
     for (const name of STRESSORS) {
-      expect(lines.filter((line) => new RegExp(`metrc: .* ${name} +\\d`).test(line))).toHaveLength(1);
+      const figures = new RegExp(`metrc: \\[\\d+\\] ${name} +\\d+(?: +[\\d.]+){5}$`);
+      expect(lines.filter((line) => figures.test(line.trimEnd()))).toHaveLength(1);
     }
   });
 });
